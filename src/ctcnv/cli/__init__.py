@@ -1,0 +1,127 @@
+"""The command line: ``ctcnv <step>`` reads files, calls one function and writes files.
+
+Each step is one module of this package with ``add_arguments`` and ``run``. It is imported only
+when it is called, so that ``ctcnv --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+
+from ctcnv import __version__
+
+#: The steps in the order in which they are used; the word is module, log, rule and manual chapter.
+STEPS: dict[str, str] = {
+    "demo": "simulate a small cohort and run the whole workflow on it",
+    "real": "run the workflow on real serial plasma against real healthy plasma",
+    "simulate": "write BAMs, a reference and a sample sheet with known truth",
+    "bins": "cut a reference into atoms with GC, callable fraction and mappability",
+    "count": "count the fragments of a BAM or CRAM per atom",
+    "import": "bring count tables made elsewhere (wig, TSV) onto the atoms",
+    "pon": "build and check the panel of normals",
+    "call": "normalize, segment, fraction and genes of one sample in one go",
+    "normalize": "observed and expected fragments per atom",
+    "segment": "regions of constant ratio",
+    "fraction": "tumor fraction and ploidy with intervals",
+    "genes": "copy number and amplification call of each gene",
+    "track": "change from baseline over a patient's time points",
+    "plot": "figures of a sample for slides and papers",
+    "report": "a patient's report as one HTML file",
+    "qc": "one table over all samples, with status and reason",
+}
+
+#: Modules whose name is not the step's, because the word is reserved in Python.
+_MODULES = {"import": "import_"}
+
+log = logging.getLogger("ctcnv")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run one step and exit: 0 done, 2 wrong input (one line says which), 130 interrupted."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_overview())
+        raise SystemExit(0)
+    if words[0] in ("-V", "--version"):
+        print(f"ctcnv {__version__}")
+        raise SystemExit(0)
+    step = words[0]
+    if step not in STEPS:
+        _fail(f"{step!r} is not a step; one of: {', '.join(STEPS)}")
+    module = importlib.import_module(f"ctcnv.cli.{_MODULES.get(step, step)}")
+    parser = argparse.ArgumentParser(
+        prog=f"ctcnv {step}",
+        description=module.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--quiet", action="store_true", help="only warnings and errors")
+    module.add_arguments(parser)
+    arguments = parser.parse_args(words[1:])
+    _set_up_logging(step, quiet=arguments.quiet)
+    log.info("ctcnv %s: ctcnv %s", __version__, shlex.join(words))
+    # The scheduler ends a job with SIGTERM: leave through the same door as an error, so that
+    # temporary files go.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        code = module.run(arguments)
+    except KeyboardInterrupt:
+        log.error("interrupted")
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(141) from None
+    except (ValueError, OSError) as error:
+        if os.environ.get("CTCNV_TRACEBACK"):
+            raise
+        _fail(one_line(error), step=step)
+    raise SystemExit(code or 0)
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error in one line, with the file of an OSError named."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _fail(message: str, *, step: str | None = None) -> None:
+    prefix = f"ctcnv {step}" if step else "ctcnv"
+    print(f"{prefix}: error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def _overview() -> str:
+    width = max(map(len, STEPS))
+    lines = [
+        "ctcnv: copy number and tumor fraction from shallow plasma sequencing.",
+        "",
+        "Usage: ctcnv STEP [options]        ctcnv STEP --help tells the options of a step",
+        "",
+        "Steps, in the order in which they are used:",
+        *(f"  {step:<{width}}  {text}" for step, text in STEPS.items()),
+        "",
+        "A whole cohort: edit config/samples.tsv and config/config.yaml, then snakemake --cores N.",
+        "For research use only; not for diagnosis.",
+    ]
+    return "\n".join(lines)
+
+
+def _set_up_logging(step: str, *, quiet: bool) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter(f"{step}: %(levelname)s: %(message)s"))
+    handler.addFilter(_lower_level_names)
+    root = logging.getLogger("ctcnv")
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING if quiet else logging.INFO)
+
+
+def _lower_level_names(record: logging.LogRecord) -> bool:
+    record.levelname = record.levelname.lower()
+    return True

@@ -1,0 +1,216 @@
+"""Read and write the tables of :mod:`ctcnv.schema`: TSV with a ``##key=value`` preamble.
+
+The first line is ``##ctcnv.table=<name>/<version>``; then come the version of ctcnv, the sample,
+the settings and the sha256 of each input. No date, host or path is written, so that the same data
+gives the same bytes. Files whose name ends in ``.gz`` are compressed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import io
+import json
+import os
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ctcnv import __version__
+from ctcnv.schema import BINS, Table
+
+#: Significant digits of a float in a table: far below any noise, and stable between platforms.
+DIGITS = 7
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A table with the preamble it was stored with."""
+
+    frame: pd.DataFrame
+    meta: Mapping[str, str]
+    digest: str
+    path: Path = field(compare=False)
+
+    def require(self, key: str) -> str:
+        """The value of a preamble key; ValueError when the file has none."""
+        if key not in self.meta:
+            raise ValueError(f"{self.path}: its preamble has no {key!r}; make the file again")
+        return self.meta[key]
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside ``path``, renamed to it on success and removed on failure."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def sha256_file(path: Path) -> str:
+    """The sha256 of a file's bytes, read in pieces."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def bins_id(frame: pd.DataFrame) -> str:
+    """A short identity of a set of atoms: sha256 over chrom, start and end.
+
+    Two tables with the same identity describe the same atoms in the same order; every later step
+    refuses tables of another one.
+    """
+    digest = hashlib.sha256()
+    for chrom, part in frame.groupby("chrom", sort=False, observed=True):
+        digest.update(str(chrom).encode())
+        digest.update(np.ascontiguousarray(part["start"].to_numpy(dtype="<i8")).tobytes())
+        digest.update(np.ascontiguousarray(part["end"].to_numpy(dtype="<i8")).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def write(
+    path: Path,
+    table: Table,
+    frame: pd.DataFrame,
+    *,
+    meta: Mapping[str, object] | None = None,
+    inputs: Mapping[str, str] | None = None,
+) -> None:
+    """Check the frame and write it.
+
+    ``meta`` are preamble values (mappings are stored as JSON), ``inputs`` names each input with
+    its sha256.
+    """
+    checked = table.check(frame, source=str(path))
+    lines = {"ctcnv.table": table.tag, "ctcnv.version": __version__}
+    for key, value in (meta or {}).items():
+        lines[key] = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    for key, digest in (inputs or {}).items():
+        lines[f"input.{key}"] = f"sha256:{digest}"
+    preamble = "".join(f"##{key}={value}\n" for key, value in lines.items())
+    if any("\n" in value for value in lines.values()):
+        raise ValueError(f"{path}: a preamble value holds a line break")
+    text = preamble + _to_tsv(checked, table)
+    data = text.encode()
+    if path.suffix == ".gz":
+        # mtime=0: a gzip header must not carry the time
+        data = gzip.compress(data, compresslevel=6, mtime=0)
+    write_bytes(path, data)
+
+
+def _to_tsv(frame: pd.DataFrame, table: Table) -> str:
+    shown = {}
+    for column in table.columns:
+        values = frame[column.name]
+        if column.kind == "float":
+            numbers = values.to_numpy(dtype=float)
+            shown[column.name] = [_number(value) for value in numbers.tolist()]
+        elif column.kind == "bool":
+            shown[column.name] = ["" if pd.isna(v) else str(bool(v)).lower() for v in values]
+        elif column.kind == "text":
+            shown[column.name] = ["" if v is None or pd.isna(v) else _cell(str(v)) for v in values]
+        else:
+            shown[column.name] = ["" if pd.isna(v) else str(v) for v in values.tolist()]
+    rows = zip(*shown.values(), strict=True)
+    body = "".join("\t".join(row) + "\n" for row in rows)
+    return "\t".join(table.names) + "\n" + body
+
+
+def _number(value: float) -> str:
+    return "" if value != value else f"{value:.{DIGITS}g}"
+
+
+def _cell(value: str) -> str:
+    return value.replace("\t", " ").replace("\n", " ").replace("\r", " ")
+
+
+def read(path: Path, table: Table) -> Stored:
+    """Read a table of the given type.
+
+    Raises ValueError when the file is another table, an outdated version, damaged, or has a wrong
+    value; OSError when it cannot be opened.
+    """
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    text = _text(path, data)
+    meta: dict[str, str] = {}
+    position = 0
+    while text.startswith("##", position):
+        end = text.find("\n", position)
+        end = len(text) if end < 0 else end
+        key, _, value = text[position + 2 : end].partition("=")
+        meta[key] = value
+        position = end + 1
+    _check_tag(path, meta, table)
+    try:
+        frame = pd.read_csv(
+            io.StringIO(text[position:]),
+            sep="\t",
+            dtype=dict.fromkeys(
+                (c.name for c in table.columns if c.kind in ("text", "bool")), "str"
+            ),
+            keep_default_na=False,
+            na_values=[""],
+            quoting=3,
+        )
+    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
+    return Stored(table.check(frame, source=str(path)), meta, digest, path)
+
+
+def _text(path: Path, data: bytes) -> str:
+    try:
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        return data.decode()
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); make it again") from None
+
+
+def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:
+    tag = meta.get("ctcnv.table")
+    if tag is None:
+        raise ValueError(f"{path}: not a ctcnv table; expected {table.name!r}")
+    name, _, version = tag.partition("/")
+    if name != table.name:
+        raise ValueError(f"{path}: a {name!r} table; expected {table.name!r}")
+    if version != str(table.version):
+        raise ValueError(
+            f"{path}: version {version} of {name!r}; this ctcnv reads version {table.version}, "
+            "make the file again"
+        )
+
+
+def read_bins(path: Path) -> tuple[Stored, str]:
+    """The atoms and their identity."""
+    stored = read(path, BINS)
+    return stored, bins_id(stored.frame)
+
+
+def require_bins(stored: Stored, wanted: str, *, of: str) -> None:
+    """Refuse a table whose atoms are not the wanted ones."""
+    found = stored.require("bins")
+    if found != wanted:
+        raise ValueError(
+            f"{stored.path}: made on other bins ({found}) than {of} ({wanted}); "
+            "make both with the same reference and bin size"
+        )

@@ -1,0 +1,184 @@
+"""The settings of each step as frozen dataclasses: the sections of ``config.yaml``, checked once.
+
+A field's name is the key in ``config/config.yaml``, where its value, unit and reason stand; there
+are no defaults here, so that a number of science exists in one place only.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, get_type_hints
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Base of all sections: built from a mapping, refuses unknown, missing and ill-typed keys."""
+
+    section: ClassVar[str]
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any], *, source: str) -> Self:
+        """The section from a mapping; ValueError names source, section, key, value and remedy."""
+        names = [field.name for field in dataclasses.fields(cls)]
+        for key in values:
+            if key not in names:
+                raise ValueError(
+                    f"{source}: {cls.section}.{key} is unknown; {cls.section} has {names}"
+                )
+        hints = get_type_hints(cls)
+        checked = {}
+        for name in names:
+            if name not in values:
+                raise ValueError(
+                    f"{source}: {cls.section}.{name} is missing; copy it from config/config.yaml"
+                )
+            checked[name] = _typed(values[name], hints[name], f"{source}: {cls.section}.{name}")
+        return cls(**checked)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The section as a plain mapping, for a table's preamble."""
+        return dataclasses.asdict(self)
+
+
+def _typed(value: Any, kind: type, where: str) -> Any:
+    """The value as the wanted kind; a number may come as text from a command line."""
+    if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    elif kind is int and isinstance(value, int | str) and not isinstance(value, bool):
+        try:
+            return int(value)
+        except ValueError:
+            pass
+    elif kind is str and isinstance(value, bool):
+        return str(value).lower()
+    elif kind is str and isinstance(value, str):
+        return value
+    raise ValueError(f"{where} is {value!r}; expected {kind.__name__}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class BinsSettings(Settings):
+    """How a reference is cut into atoms."""
+
+    section: ClassVar[str] = "bins"
+    size_bp: int
+    min_callable: float
+    min_mappability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountSettings(Settings):
+    """Which reads count as fragments."""
+
+    section: ClassVar[str] = "count"
+    min_mapq: int
+    min_length: int
+    max_length: int
+    short_min: int
+    short_max: int
+    single_end: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizeSettings(Settings):
+    """How expected fragments are computed for one library."""
+
+    section: ClassVar[str] = "normalize"
+    gc_strata: int
+    min_stratum: int
+    gc_passes: int
+    min_fragments: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PonSettings(Settings):
+    """How the panel of normals is built and which normals and atoms it leaves out."""
+
+    section: ClassVar[str] = "pon"
+    max_residual: float
+    min_factor: float
+    max_factor: float
+    max_spread: float
+    outlier_noise: float
+    outlier_p: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentSettings(Settings):
+    """Windows and error rate of the segmentation."""
+
+    section: ClassVar[str] = "segment"
+    window_fragments: int
+    min_window_bp: int
+    max_window_bp: int
+    error_rate: float
+    min_windows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class FractionSettings(Settings):
+    """Grid, priors and null of the tumor fraction."""
+
+    section: ClassVar[str] = "fraction"
+    max_windows: int
+    window_fragments: int
+    max_fraction: float
+    min_ploidy: float
+    max_ploidy: float
+    ploidy_step: float
+    max_copies: int
+    breakpoints: float
+    step_decay: float
+    subclonal_weight: float
+    tail_df: int
+    prior_tumor: float
+    ploidy_sd: float
+    ploidy_wgd: float
+    false_positive: float
+    null_draws: int
+    lod_altered: float
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenesSettings(Settings):
+    """Test, thresholds and widths of the gene calls."""
+
+    section: ClassVar[str] = "genes"
+    false_positive: float
+    max_extent_bp: int
+    flank_bp: int
+    amplified_copies: float
+    amplified_ratio: float
+    target_copies: float
+    amplicon_bp: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackSettings(Settings):
+    """What counts as a change from baseline."""
+
+    section: ClassVar[str] = "track"
+    no_change: float
+    target_day: int
+    window_days: int
+
+
+SECTIONS: dict[str, type[Settings]] = {
+    kind.section: kind
+    for kind in (
+        BinsSettings,
+        CountSettings,
+        NormalizeSettings,
+        PonSettings,
+        SegmentSettings,
+        FractionSettings,
+        GenesSettings,
+        TrackSettings,
+    )
+}

@@ -1,0 +1,495 @@
+"""Every table of ctcnv: its columns, their kinds, units and meaning, and the check at the door.
+
+The manual (``docs/files.md``) is written from this file, so that code and manual cannot drift.
+Coordinates are 0-based and half-open. A missing value is NaN or None in memory and an empty cell
+in a file; it means "not known" and is never read as zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+Kind = Literal["text", "int", "float", "bool"]
+
+#: A sample, patient or batch name: safe in a file name, a wildcard and a shell word.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+FRACTION_STATUS = ("detected", "not_detected", "failed")
+GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
+TRACK_CHANGE = ("baseline", "decrease", "increase", "stable", "not_evaluable")
+QC_STATUS = ("ok", "warn", "failed")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table: name, kind, unit, meaning, and which values it may take."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    unit: str = ""
+    nullable: bool = False
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table type: a name, a version that changes with its columns, and the columns in order."""
+
+    name: str
+    version: int
+    columns: tuple[Column, ...]
+    meaning: str
+
+    @property
+    def tag(self) -> str:
+        """The identity written into a file, as in ``segments/1``."""
+        return f"{self.name}/{self.version}"
+
+    @property
+    def names(self) -> list[str]:
+        """The column names in order."""
+        return [column.name for column in self.columns]
+
+    def check(self, frame: pd.DataFrame, *, source: str = "") -> pd.DataFrame:
+        """Give the frame with its columns in order and of their kinds, or say which value is wrong.
+
+        Raises ValueError that names the source, the row (counted from 1 below the header), the
+        column, the value and what was expected.
+        """
+        where = source or self.name
+        missing = [name for name in self.names if name not in frame.columns]
+        if missing:
+            raise ValueError(f"{where}: column {missing[0]!r} is missing; expected {self.names}")
+        extra = [str(name) for name in frame.columns if name not in self.names]
+        if extra:
+            raise ValueError(f"{where}: unknown column {extra[0]!r}; expected {self.names}")
+        checked = {column.name: _checked(frame[column.name], column, where)
+                   for column in self.columns}  # fmt: skip
+        return pd.DataFrame(checked, columns=self.names).reset_index(drop=True)
+
+    def empty(self) -> pd.DataFrame:
+        """A table of this type with no rows."""
+        return self.check(pd.DataFrame({name: [] for name in self.names}))
+
+
+def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
+    """One column converted to its kind; ValueError names the first row that does not fit."""
+    if column.kind == "text":
+        empty = values.isna()
+        converted = values.astype(object).where(~empty, None)
+        converted = converted.map(lambda value: value if value is None else str(value))
+        known = ~empty
+    elif column.kind == "bool":
+        converted = values.map(_as_bool)
+        known = converted.notna()
+        _refuse(values, ~known & values.notna(), column, where)
+        if known.all():
+            converted = converted.astype(bool)
+    else:
+        converted = pd.to_numeric(values, errors="coerce")
+        known = converted.notna()
+        _refuse(values, ~known & values.notna(), column, where)
+        if column.kind == "int":
+            _refuse(values, known & (np.floor(converted) != converted), column, where)
+            converted = converted.astype("int64" if known.all() else "Int64")
+        else:
+            converted = converted.astype("float64")
+    if not column.nullable:
+        _refuse(values, ~known, column, where)
+    if column.choices:
+        _refuse(values, known & ~converted.isin(list(column.choices)), column, where)
+    return converted
+
+
+def _as_bool(value: object) -> object:
+    return {"true": True, "false": False}.get(str(value).lower())
+
+
+def _refuse(values: pd.Series, wrong: pd.Series, column: Column, where: str) -> None:
+    if not wrong.any():
+        return
+    row = int(np.flatnonzero(wrong.to_numpy(dtype=bool))[0])
+    value = values.iloc[row]
+    shown = "empty" if pd.isna(value) else repr(value)
+    expected = f"one of {list(column.choices)}" if column.choices else f"a {column.kind} value"
+    raise ValueError(f"{where} row {row + 1}: {column.name} is {shown}; expected {expected}")
+
+
+def _region(*, of: str) -> tuple[Column, ...]:
+    return (
+        Column("chrom", "text", f"sequence name of the {of}, as in the user's reference"),
+        Column("start", "int", f"first base of the {of}, 0-based", "bp"),
+        Column("end", "int", f"end of the {of}, not included", "bp"),
+    )
+
+
+SHARED_OBSERVED = (
+    Column("n_bins", "int", "atoms that were used"),
+    Column("observed", "float", "fragments counted in those atoms", "fragments", nullable=True),
+    Column("expected", "float", "fragments a normal genome would give there", "fragments",
+           nullable=True),
+)  # fmt: skip
+
+BINS = Table(
+    "bins", 1,
+    (
+        *_region(of="atom"),
+        Column("gc", "float", "share of G and C among the called bases", "fraction", nullable=True),
+        Column("callable", "float", "share of bases that are not N and not excluded", "fraction"),
+        Column("mappability", "float", "mean mappability; empty when no track was given",
+               "fraction", nullable=True),
+        Column("usable", "bool", "whether the atom may carry a result"),
+        Column("reason", "text", "why it is not usable", nullable=True),
+    ),
+    "The atoms of a reference: fixed bins with GC, callable fraction and mappability.",
+)  # fmt: skip
+
+COUNTS = Table(
+    "counts", 1,
+    (
+        *_region(of="atom"),
+        Column("fragments", "int", "fragments whose midpoint lies in the atom", "fragments"),
+        Column("short", "int", "of these, fragments in the short range (90-150 bp by default); "
+               "empty when the source does not tell lengths", "fragments", nullable=True),
+    ),
+    "Fragments per atom of one library.",
+)  # fmt: skip
+
+LENGTHS = Table(
+    "lengths", 1,
+    (
+        Column("length", "int", "fragment length", "bp"),
+        Column("fragments", "int", "fragments of that length", "fragments"),
+    ),
+    "Histogram of fragment lengths, 0 to 1000 bp; longer ones are in the last row.",
+)  # fmt: skip
+
+READS = Table(
+    "reads", 1,
+    (
+        Column("filter", "text", "what became of the read; each read is in exactly one row"),
+        Column("reads", "int", "how many", "reads"),
+    ),
+    "Every read of the file accounted for: used, or dropped and by which filter.",
+)  # fmt: skip
+
+PON = Table(
+    "pon", 1,
+    (
+        *_region(of="atom"),
+        Column("factor", "float", "fragments the normals show here relative to the expectation "
+               "from GC and mappability; empty where the atom is left out", "ratio",
+               nullable=True),
+        Column("spread", "float", "standard deviation of that ratio between normals beyond "
+               "counting noise", "ratio", nullable=True),
+        Column("n_normals", "int", "normals that contributed to the atom"),
+        Column("reason", "text", "why the atom is left out", nullable=True),
+    ),
+    "Panel of normals: per atom the factor by which healthy plasma differs from expectation.",
+)  # fmt: skip
+
+DISPERSION = Table(
+    "pon_dispersion", 1,
+    (
+        Column("atoms", "int", "size of the region", "atoms"),
+        Column("tau", "float", "standard deviation of the ratio of such regions beyond counting "
+               "noise, leave-one-out over the normals", "ratio"),
+        Column("n_regions", "int", "regions times normals behind the value"),
+    ),
+    "Over-dispersion of the normals by region size.",
+)  # fmt: skip
+
+DONORS = Table(
+    "pon_donors", 1,
+    (
+        Column("sample", "text", "the normal's name"),
+        Column("used", "bool", "whether it is part of the panel"),
+        Column("reason", "text", "why it was left out", nullable=True),
+        Column("fragments", "int", "fragments in usable autosomal atoms", "fragments"),
+        Column("sex", "text", "inferred from X and Y; empty when unclear", nullable=True,
+               choices=("female", "male")),
+        Column("noise", "float", "robust standard deviation of its window ratios divided by the "
+               "one that counting alone gives, leave-one-out", "ratio", nullable=True),
+        Column("fraction", "float", "tumor fraction the caller gives to this healthy donor, "
+               "leave-one-out", "fraction", nullable=True),
+        Column("p_value", "float", "its p-value against the null of its own depth", nullable=True),
+    ),
+    "What the panel's checks found about each normal.",
+)  # fmt: skip
+
+PON_GENES = Table(
+    "pon_genes", 1,
+    (
+        Column("gene", "text", "gene symbol"),
+        Column("n_bins", "int", "usable atoms of the gene"),
+        Column("sd", "float", "standard deviation of the gene's ratio over the normals, "
+               "leave-one-out", "ratio", nullable=True),
+        Column("max_z", "float", "largest z of any normal, leave-one-out", nullable=True),
+        Column("false_gains", "int", "normals in which a gain is called significant"),
+        Column("n_normals", "int", "normals tested"),
+    ),
+    "Leave-one-out false positives of the gene test over the panel.",
+)  # fmt: skip
+
+PROFILE = Table(
+    "profile", 1,
+    (
+        *_region(of="atom"),
+        Column("observed", "int", "fragments counted", "fragments"),
+        Column("expected", "float", "fragments expected of a normal genome of this sex in this "
+               "library; empty where the atom is left out", "fragments", nullable=True),
+        Column("normal_copies", "int", "copies of a normal cell of this sex (2, 1 or 0)", "copies"),
+        Column("reason", "text", "why the atom is left out", nullable=True),
+    ),
+    "Observed and expected fragments per atom of one sample.",
+)  # fmt: skip
+
+SEGMENTS = Table(
+    "segments", 1,
+    (
+        *_region(of="segment"),
+        *SHARED_OBSERVED,
+        Column("ratio", "float", "observed / expected", "ratio", nullable=True),
+        Column("log2", "float", "log2 of the ratio, for display", "log2", nullable=True),
+        Column("low", "float", "lower 95 % bound of the ratio", "ratio", nullable=True),
+        Column("high", "float", "upper 95 % bound of the ratio", "ratio", nullable=True),
+    ),
+    "Regions of constant ratio.",
+)  # fmt: skip
+
+FRACTION = Table(
+    "fraction", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("fraction", "float", "tumor fraction: posterior median", "fraction",
+               nullable=True),
+        Column("low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("ploidy", "float", "mean copies per tumor cell at the best solution; empty when no "
+               "tumor is detected", "copies", nullable=True),
+        Column("dna_fraction", "float", "share of the DNA that comes from tumor cells: "
+               "TF*P / (TF*P + 2*(1-TF))", "fraction", nullable=True),
+        Column("lob", "float", "limit of blank: the 95th centile of what healthy plasma of this "
+               "depth and noise is given", "fraction", nullable=True),
+        Column("lod", "float", "limit of detection: smallest tumor fraction found in 95 % of "
+               "tumors with a common arm-level profile at this depth and noise; empty when above "
+               "the grid", "fraction", nullable=True),
+        Column("p_tumor", "float", "posterior probability that tumor DNA with copy-number changes "
+               "is present", "probability", nullable=True),
+        Column("p_value", "float", "share of healthy plasma of this depth and noise that looks at "
+               "least as much like tumor", "probability", nullable=True),
+        Column("status", "text", "the closed list of outcomes", choices=FRACTION_STATUS),
+        Column("method", "text", "where the estimate comes from", nullable=True),
+        Column("reason", "text", "why it is not detected or failed", nullable=True),
+    ),
+    "Tumor fraction of one sample, one row.",
+)  # fmt: skip
+
+GRID = Table(
+    "grid", 1,
+    (
+        Column("fraction", "float", "tumor fraction of the cell", "fraction"),
+        Column("ploidy", "float", "mean tumor ploidy of the cell", "copies"),
+        Column("probability", "float", "posterior probability of the cell", "probability"),
+    ),
+    "The whole posterior surface over tumor fraction and ploidy.",
+)  # fmt: skip
+
+SOLUTIONS = Table(
+    "solutions", 1,
+    (
+        Column("solution", "int", "rank by weight, from 1"),
+        Column("fraction", "float", "tumor fraction at the mode", "fraction"),
+        Column("ploidy", "float", "ploidy at the mode", "copies"),
+        Column("weight", "float", "posterior mass around the mode", "probability"),
+        Column("erbb2_copies", "float", "adjusted copies of ERBB2 under this solution", "copies",
+               nullable=True),
+    ),
+    "The distinct explanations of the profile, with their posterior weight.",
+)  # fmt: skip
+
+GENES = Table(
+    "genes", 1,
+    (
+        Column("gene", "text", "gene symbol"),
+        *_region(of="gene"),
+        *SHARED_OBSERVED,
+        Column("pcn", "float", "plasma copy number, 2 x ratio: copies per genome equivalent seen "
+               "in plasma, relative to the sample's mean", "copies", nullable=True),
+        Column("pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("pcn_high", "float", "upper 95 % bound", "copies", nullable=True),
+        Column("z", "float", "deviation of the ratio from normal in standard deviations of healthy "
+               "plasma for a region of this size and depth", nullable=True),
+        Column("p_value", "float", "two-sided, corrected for the widths that were tried",
+               "probability", nullable=True),
+        Column("copies", "float", "adjusted copy number: copies per tumor cell, posterior median",
+               "copies", nullable=True),
+        Column("copies_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("copies_high", "float", "upper 95 % bound; empty when unbounded (tumor fraction may "
+               "be close to zero)", "copies", nullable=True),
+        Column("arm_copies", "float", "copies per tumor cell of the rest of the gene's chromosome "
+               "arm", "copies", nullable=True),
+        Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
+               "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
+               "fraction", "ratio", nullable=True),
+        Column("width", "int", "width of the amplicon that explains the counts best; empty when "
+               "the gene does not stand out", "bp", nullable=True),
+        Column("focal", "bool", "whether the gene stands out of its own arm in a region below the "
+               "focal width; empty when it is not altered", nullable=True),
+        Column("p_amplified", "float", "probability that the copies reach the amplification "
+               "threshold", "probability", nullable=True),
+        Column("detectable_copies", "float", "smallest number of copies per tumor cell that this "
+               "sample would have shown with 95 % probability; empty when no number would do",
+               "copies", nullable=True),
+        Column("call", "text", "the closed list of outcomes", choices=GENE_CALL),
+        Column("reason", "text", "the call in words", nullable=True),
+    ),
+    "Copy number and call of each gene in one sample.",
+)  # fmt: skip
+
+GENE_TABLE = Table(
+    "gene_table", 1,
+    (
+        Column("gene", "text", "gene symbol"),
+        *_region(of="gene"),
+        Column("centromere", "int", "middle of the centromere of its chromosome", "bp"),
+        Column("role", "text", "why the gene is on the list"),
+    ),
+    "The genes that are tested, in the coordinates of one reference.",
+)  # fmt: skip
+
+TRACK = Table(
+    "track", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("day", "int", "day relative to the first dose; baseline is at or below 0", "days"),
+        Column("baseline", "bool", "whether this is the sample the others are compared with"),
+        Column("status", "text", "single-sample outcome", choices=FRACTION_STATUS),
+        Column("fraction", "float", "single-sample tumor fraction", "fraction", nullable=True),
+        Column("fraction_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("fraction_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("lod", "float", "single-sample limit of detection", "fraction", nullable=True),
+        Column("informed", "float", "tumor fraction informed by the patient's clearest profile",
+               "fraction", nullable=True),
+        Column("informed_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("informed_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("informed_p", "float", "p-value of the informed estimate against no tumor",
+               "probability", nullable=True),
+        Column("ratio", "float", "tumor fraction over that of the baseline", "ratio",
+               nullable=True),
+        Column("ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
+        Column("ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        Column("erbb2_call", "text", "ERBB2 call of the sample", choices=GENE_CALL),
+        Column("erbb2_pcn", "float", "ERBB2 plasma copy number", "copies", nullable=True),
+        Column("erbb2_pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("erbb2_pcn_high", "float", "upper 95 % bound", "copies", nullable=True),
+        Column("erbb2_copies", "float", "ERBB2 copies per tumor cell", "copies", nullable=True),
+        Column("erbb2_copies_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("erbb2_copies_high", "float", "upper 95 % bound", "copies", nullable=True),
+        Column("erbb2_ratio", "float", "excess plasma copies over baseline: "
+               "(pCN - 2) / (pCN of baseline - 2)", "ratio", nullable=True),
+        Column("erbb2_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
+        Column("erbb2_ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        Column("change", "text", "change from baseline in tumor fraction", choices=TRACK_CHANGE),
+        Column("erbb2_change", "text", "change from baseline in ERBB2 excess copies",
+               choices=TRACK_CHANGE),
+        Column("reason", "text", "the change in words", nullable=True),
+    ),
+    "The course of one patient, a row per time point.",
+)  # fmt: skip
+
+QC = Table(
+    "qc", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("patient", "text", "patient; empty for a normal", nullable=True),
+        Column("role", "text", "plasma or normal", choices=("plasma", "normal")),
+        Column("day", "int", "day relative to the first dose", "days", nullable=True),
+        Column("status", "text", "ok, warn or failed", choices=QC_STATUS),
+        Column("reason", "text", "every flag in words", nullable=True),
+        Column("reads", "int", "reads in the file", "reads", nullable=True),
+        Column("fragments", "int", "fragments in usable autosomal atoms", "fragments",
+               nullable=True),
+        Column("depth", "float", "mean number of fragments over a base", "x", nullable=True),
+        Column("duplicates", "float", "share of reads marked as duplicates", "fraction",
+               nullable=True),
+        Column("median_length", "float", "median fragment length", "bp", nullable=True),
+        Column("short_share", "float", "share of fragments in the short range", "fraction",
+               nullable=True),
+        Column("noise", "float", "robust standard deviation of window ratios over the one that "
+               "counting alone gives", "ratio", nullable=True),
+        Column("sex", "text", "inferred from X and Y; empty when unclear", nullable=True,
+               choices=("female", "male")),
+        Column("declared_sex", "text", "from the sample sheet", nullable=True,
+               choices=("female", "male")),
+        Column("fraction", "float", "tumor fraction", "fraction", nullable=True),
+        Column("fraction_status", "text", "detected, not_detected or failed", nullable=True,
+               choices=FRACTION_STATUS),
+        Column("erbb2_call", "text", "ERBB2 call", nullable=True, choices=GENE_CALL),
+    ),
+    "One line per sample of the cohort, with status and reason.",
+)  # fmt: skip
+
+TRUTH = Table(
+    "truth", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("patient", "text", "patient; empty for a normal", nullable=True),
+        Column("role", "text", "plasma or normal", choices=("plasma", "normal")),
+        Column("day", "int", "day relative to the first dose", "days", nullable=True),
+        Column("sex", "text", "sex of the simulated person", choices=("female", "male")),
+        Column("fraction", "float", "true tumor fraction", "fraction"),
+        Column("ploidy", "float", "true mean copies per tumor cell over the autosomes", "copies",
+               nullable=True),
+        Column("erbb2_copies", "float", "true copies of ERBB2 per tumor cell", "copies"),
+        Column("fragments", "int", "fragments drawn, duplicates and low-quality reads not counted",
+               "fragments"),
+    ),
+    "What the simulator put into each sample.",
+)  # fmt: skip
+
+TRUTH_SEGMENTS = Table(
+    "truth_segments", 1,
+    (
+        Column("patient", "text", "patient"),
+        *_region(of="segment"),
+        Column("copies", "float", "true copies per tumor cell", "copies"),
+    ),
+    "The simulated tumors: every region whose copies differ from those of a normal cell.",
+)  # fmt: skip
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, PROFILE, SEGMENTS,
+        FRACTION, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
+    )
+}  # fmt: skip
+
+
+def chrom_key(name: str) -> str:
+    """The name of a sequence without its prefix: ``chr17`` and ``17`` give ``17``, ``MT`` gives M.
+
+    Every comparison of sequence names goes through this function, so that files of either naming
+    meet.
+    """
+    short = name[3:] if name[:3].lower() == "chr" else name
+    return {"MT": "M", "x": "X", "y": "Y"}.get(short, short)
+
+
+AUTOSOMES = tuple(str(number) for number in range(1, 23))
+SEX_CHROMOSOMES = ("X", "Y")
+#: Chromosomes that are binned, in the order in which they are drawn.
+CHROMOSOMES = AUTOSOMES + SEX_CHROMOSOMES
+
+
+def is_autosome(chrom: pd.Series | np.ndarray) -> np.ndarray:
+    """Which rows lie on chromosomes 1 to 22, for names with or without ``chr``."""
+    names = pd.Series(chrom)
+    wanted = [name for name in names.unique() if chrom_key(str(name)) in AUTOSOMES]
+    return np.asarray(names.isin(wanted).to_numpy(dtype=bool))
