@@ -169,6 +169,17 @@ class TrackSettings(Settings):
     window_days: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class QcSettings(Settings):
+    """Limits beyond which a sample is flagged."""
+
+    section: ClassVar[str] = "qc"
+    min_fragments_per_mb: float
+    max_duplicates: float
+    max_median_length: float
+    max_noise: float
+
+
 SECTIONS: dict[str, type[Settings]] = {
     kind.section: kind
     for kind in (
@@ -180,5 +191,6 @@ SECTIONS: dict[str, type[Settings]] = {
         FractionSettings,
         GenesSettings,
         TrackSettings,
+        QcSettings,
     )
 }

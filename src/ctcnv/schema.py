@@ -213,8 +213,8 @@ DONORS = Table(
         Column("fragments", "int", "fragments in usable autosomal atoms", "fragments"),
         Column("sex", "text", "inferred from X and Y; empty when unclear", nullable=True,
                choices=("female", "male")),
-        Column("noise", "float", "robust standard deviation of its window ratios divided by the "
-               "one that counting alone gives, leave-one-out", "ratio", nullable=True),
+        Column("noise", "float", "standard deviation of the ratios of regions of 1/300 of the "
+               "genome beyond counting noise, leave-one-out", "ratio", nullable=True),
         Column("fraction", "float", "tumor fraction the caller gives to this healthy donor, "
                "leave-one-out", "fraction", nullable=True),
         Column("p_value", "float", "its p-value against the null of its own depth", nullable=True),

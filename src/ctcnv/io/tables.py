@@ -214,3 +214,10 @@ def require_bins(stored: Stored, wanted: str, *, of: str) -> None:
             f"{stored.path}: made on other bins ({found}) than {of} ({wanted}); "
             "make both with the same reference and bin size"
         )
+
+
+def require_sample(stored: Stored, wanted: str) -> None:
+    """Refuse a table of another sample than the one it was given for."""
+    found = stored.require("sample")
+    if found != wanted:
+        raise ValueError(f"{stored.path}: of sample {found!r}; expected {wanted!r}")

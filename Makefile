@@ -1,0 +1,50 @@
+# Short names for what a developer does often; `make` lists them.
+VENV := $(or $(CTCNV_VENV),.venv)
+PY := $(VENV)/bin/python
+LAID_OVER := --directory tests/config --configfile config/config.yaml tests/config/config.yaml
+
+.PHONY: help
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: develop
+develop:
+	@./ctcnv develop
+
+.PHONY: check
+check: develop  ## style, types, workflow lint; what .ci/run asks for besides the tests
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(VENV)/bin/snakefmt --check Snakefile workflow
+	$(PY) -m snakemake --lint $(LAID_OVER)
+	@! grep -n '://' requirements.lock requirements-dev.lock || { echo 'a lock names a host'; exit 1; }
+	@! command -v shellcheck >/dev/null || shellcheck ctcnv .ci/run
+
+.PHONY: format
+format: develop  ## write the code as `make check` wants it
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(VENV)/bin/snakefmt Snakefile workflow
+
+.PHONY: test
+test:  ## all tests
+	./ctcnv test
+
+.PHONY: quick
+quick:  ## the tests that take seconds
+	./ctcnv test -m 'not slow'
+
+.PHONY: demo
+demo:  ## a simulated cohort through the whole workflow
+	./ctcnv demo
+
+.PHONY: real
+real:  ## real serial plasma against real healthy plasma (../shared/data)
+	./ctcnv real ../shared/data
+
+.PHONY: lock
+lock:  ## the lock files anew, without hosts (needs uv)
+	uv pip compile requirements.in $(LOCK) -o requirements.lock
+	uv pip compile requirements-dev.in $(LOCK) -o requirements-dev.lock
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet

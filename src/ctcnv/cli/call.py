@@ -1,0 +1,105 @@
+"""Normalize, segment, estimate the tumor fraction and call the genes of one sample.
+
+The four steps run in one process because starting a job costs more than running them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from ctcnv.cli.settings import add_settings, settings
+from ctcnv.model import (
+    FractionSettings,
+    GenesSettings,
+    NormalizeSettings,
+    QcSettings,
+    SegmentSettings,
+)
+
+log = logging.getLogger(__name__)
+
+TARGET = "ERBB2"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``ctcnv call``."""
+    add_inputs(parser)
+    parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
+    parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
+    parser.add_argument("--patient", help="patient, for the quality table")
+    parser.add_argument("--day", type=int, help="day, for the quality table")
+    parser.add_argument("--declared-sex", choices=("female", "male"), help="from the sample sheet")
+    parser.add_argument("--reads", type=Path, help="reads.tsv of the count step")
+    parser.add_argument("--lengths", type=Path, help="lengths.tsv of the count step")
+    for name in ("profile", "segments", "fraction", "grid", "solutions", "genes", "qc"):
+        parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
+    add_settings(
+        parser, NormalizeSettings, SegmentSettings, FractionSettings, GenesSettings, QcSettings
+    )
+
+
+def add_inputs(parser: argparse.ArgumentParser) -> None:
+    """What normalize reads."""
+    parser.add_argument("--sample", required=True, help="sample name")
+    parser.add_argument("--counts", type=Path, required=True, help="counts.tsv.gz of the sample")
+    parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
+    parser.add_argument("--pon", type=Path, help="panel of normals, pon.tsv.gz")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, compute, write."""
+    from ctcnv import fraction, genes, normalize, qc, schema, segment
+    from ctcnv.cli import sample as shared
+    from ctcnv.cli.normalize import normalized
+    from ctcnv.io import tables
+
+    use_segment = settings(args, SegmentSettings)
+    use_fraction = settings(args, FractionSettings)
+    use_genes = settings(args, GenesSettings)
+    use_qc = settings(args, QcSettings)
+    if (args.pon is None) != (args.dispersion is None):
+        raise ValueError("--pon and --dispersion go together: give both or neither")
+    reads = tables.read(args.reads, schema.READS) if args.reads else None
+    lengths = tables.read(args.lengths, schema.LENGTHS) if args.lengths else None
+    gene_table = tables.read(args.genes, schema.GENE_TABLE)
+    made, counts, result = normalized(args)
+    made.add("genes", gene_table)
+    profile = result.profile
+    dispersion = normalize.sample_dispersion(profile, shared.read_dispersion(args.dispersion, made))
+    segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
+    found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction)
+    called = genes.call_genes(
+        profile, gene_table.frame, found, dispersion=dispersion, settings=use_genes
+    )
+    solutions = genes.copies_by_solution(found.solutions, called, gene=TARGET)
+    row = fraction.table(found, sample=args.sample)
+    quality = qc.row(
+        sample=args.sample,
+        role="plasma",
+        patient=args.patient,
+        day=args.day,
+        declared_sex=args.declared_sex,
+        settings=use_qc,
+        fragments=result.fragments,
+        usable_bp=qc.usable_bp(profile),
+        noise=result.noise,
+        sex=result.sex,
+        reads=None if reads is None else reads.frame,
+        lengths=None if lengths is None else lengths.frame,
+        short_share=normalize.short_share(counts.frame),
+        fraction=row,
+        genes=called,
+    )
+    made.meta |= {
+        f"settings.{kind.section}": kind.as_dict() for kind in (use_segment, use_fraction,
+                                                                use_genes, use_qc)
+    }  # fmt: skip
+    made.write(args.output_profile, schema.PROFILE, profile)
+    made.write(args.output_segments, schema.SEGMENTS, segments)
+    made.write(args.output_grid, schema.GRID, found.grid)
+    made.write(args.output_fraction, schema.FRACTION, row)
+    made.write(args.output_solutions, schema.SOLUTIONS, solutions)
+    made.write(args.output_genes, schema.GENES, called)
+    made.write(args.output_qc, schema.QC, quality)

@@ -1,0 +1,61 @@
+"""Observed and expected fragments per atom of one sample."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctcnv.cli.settings import add_settings, settings
+from ctcnv.model import NormalizeSettings
+
+if TYPE_CHECKING:
+    from ctcnv.cli.sample import Provenance
+    from ctcnv.io.tables import Stored
+    from ctcnv.normalize import Normalized
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``ctcnv normalize``."""
+    from ctcnv.cli.call import add_inputs
+
+    add_inputs(parser)
+    parser.add_argument("--output", type=Path, required=True, help="profile.tsv.gz to write")
+    add_settings(parser, NormalizeSettings)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, compute, write."""
+    from ctcnv.schema import PROFILE
+
+    made, _, result = normalized(args)
+    made.write(args.output, PROFILE, result.profile)
+
+
+def normalized(args: argparse.Namespace) -> tuple[Provenance, Stored, Normalized]:
+    """The profile of the arguments' counts, bins and panel, with the preamble so far."""
+    from ctcnv import schema
+    from ctcnv.cli import sample as shared
+    from ctcnv.io import tables
+    from ctcnv.normalize import normalize
+
+    use = settings(args, NormalizeSettings)
+    made = shared.Provenance()
+    bins, identity = tables.read_bins(args.bins)
+    counts = made.add("counts", shared.read_sample(args.counts, schema.COUNTS, args.sample,
+                                                   identity))  # fmt: skip
+    made.add("bins", bins)
+    made.meta |= {"sample": args.sample, "bins": identity, "pon": "none", "n_normals": "0",
+                  "settings.count": counts.require("settings.count"),
+                  "settings.normalize": use.as_dict()}  # fmt: skip
+    panel = None
+    if args.pon is not None:
+        panel = shared.read_panel(args.pon, identity, counts, made)
+    result = normalize(counts.frame, bins.frame, panel=panel, settings=use)
+    log.info("%s", result.summary)
+    made.meta |= {"sex": result.sex or "unknown", "fragments": str(result.fragments),
+                  "noise": f"{result.noise:.4g}"}  # fmt: skip
+    return made, counts, result

@@ -1,0 +1,93 @@
+"""Build the panel of normals and say what its checks found."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctcnv.cli.settings import add_settings, settings
+from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of ``ctcnv pon``."""
+    parser.add_argument("--counts", type=Path, nargs="+", required=True, metavar="FILE",
+                        help="counts.tsv.gz of each normal")  # fmt: skip
+    parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
+    parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
+    parser.add_argument("--output", type=Path, required=True, help="pon.tsv.gz to write")
+    for name in ("dispersion", "donors", "genes"):
+        parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
+    add_settings(parser, NormalizeSettings, PonSettings, FractionSettings, GenesSettings)
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read, compute, write."""
+    from ctcnv import pon, schema
+    from ctcnv.cli import sample as shared
+    from ctcnv.io import tables
+
+    use_normalize, use_pon, use_fraction, use_genes = (
+        settings(args, NormalizeSettings),
+        settings(args, PonSettings),
+        settings(args, FractionSettings),
+        settings(args, GenesSettings),
+    )
+    bins, identity = tables.read_bins(args.bins)
+    gene_table = tables.read(args.genes, schema.GENE_TABLE)
+    counts = [tables.read(path, schema.COUNTS) for path in args.counts]
+    names = [stored.require("sample") for stored in counts]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"normal {twice[0]!r} is given twice; names must be unique")
+    filters = counts[0].require("settings.count")
+    for stored in counts:
+        tables.require_bins(stored, identity, of="the reference")
+        shared.same_filters(stored, filters, of=f"normal {names[0]}")
+    result = pon.build(
+        [stored.frame for stored in counts],
+        names,
+        bins.frame,
+        gene_table.frame,
+        normalize_settings=use_normalize,
+        settings=use_pon,
+        fraction_settings=use_fraction,
+        genes_settings=use_genes,
+    )
+    require_target(result.pon, gene_table.frame, args.bins)
+    used = (use_normalize, use_pon, use_fraction, use_genes)
+    made = shared.Provenance(
+        {
+            "bins": identity,
+            "n_normals": str(result.n_normals),
+            "settings.count": filters,
+            **{f"settings.{one.section}": one.as_dict() for one in used},
+        },
+        {"bins": bins.digest, "genes": gene_table.digest}
+        | {f"counts.{name}": stored.digest for name, stored in zip(names, counts, strict=True)},
+    )
+    made.write(args.output_dispersion, schema.DISPERSION, result.dispersion)
+    made.write(args.output_donors, schema.DONORS, result.donors)
+    made.write(args.output_genes, schema.PON_GENES, result.genes)
+    made.write(args.output, schema.PON, result.pon)
+
+
+def require_target(pon: pd.DataFrame, gene_table: pd.DataFrame, source: Path) -> None:
+    """Refuse a panel that leaves out every atom of ERBB2: a run without its gene is no run."""
+    row = gene_table[gene_table["gene"] == TARGET].iloc[0]
+    inside = pon[(pon["chrom"] == row["chrom"]) & (pon["start"] < row["end"])
+                 & (pon["end"] > row["start"])]  # fmt: skip
+    if inside["factor"].notna().any():
+        return
+    why = sorted({str(reason) for reason in inside["reason"]})
+    raise ValueError(
+        f"{source}: the panel leaves no usable atom at {TARGET} ({', '.join(why) or 'none there'});"
+        " check the normals, or relax pon.min_factor, pon.max_factor and pon.max_spread"
+    )
+
+
+TARGET = "ERBB2"

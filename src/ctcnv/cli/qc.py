@@ -1,0 +1,128 @@
+"""One table over all samples of a sheet, with status and reason."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ctcnv.cli.settings import add_settings, settings
+from ctcnv.model import QcSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ctcnv.io.tables import Stored
+
+log = logging.getLogger(__name__)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of this step."""
+    parser.add_argument("--samples", type=Path, required=True, metavar="samples.tsv")
+    parser.add_argument(
+        "--plasma", type=Path, nargs="*", default=[], metavar="qc.tsv",
+        help="the rows that ctcnv call wrote",
+    )  # fmt: skip
+    parser.add_argument(
+        "--normals-reads", type=Path, nargs="*", default=[], metavar="reads.tsv"
+    )  # fmt: skip
+    parser.add_argument(
+        "--normals-lengths", type=Path, nargs="*", default=[], metavar="lengths.tsv"
+    )
+    parser.add_argument("--donors", type=Path, metavar="pon.donors.tsv")
+    parser.add_argument(
+        "--bins", type=Path, metavar="bins.tsv.gz", help="gives the normals their depth"
+    )
+    parser.add_argument("--output", type=Path, required=True, metavar="qc.tsv")
+    add_settings(parser, QcSettings)
+
+
+def run(args: argparse.Namespace) -> int | None:
+    """Join the rows of the plasma samples and make those of the normals, in the sheet's order."""
+    from ctcnv import qc
+    from ctcnv.io import sheet, tables
+    from ctcnv.schema import DONORS, LENGTHS, QC, READS, is_autosome
+
+    chosen = settings(args, QcSettings)
+    samples = sheet.read(args.samples, look_for_files=False)
+    plasma = {
+        stored.require("sample"): stored.frame
+        for stored in (tables.read(path, QC) for path in args.plasma)
+    }
+    reads = _by_sample([tables.read(path, READS) for path in args.normals_reads])
+    lengths = _by_sample([tables.read(path, LENGTHS) for path in args.normals_lengths])
+    donors = None if args.donors is None else tables.read(args.donors, DONORS).frame
+    usable_bp = None
+    if args.bins is not None:
+        bins = tables.read_bins(args.bins)[0].frame
+        kept = bins[bins["usable"].to_numpy(dtype=bool) & is_autosome(bins["chrom"])]
+        usable_bp = int((kept["end"] - kept["start"]).sum())
+
+    def normal(person: pd.Series) -> pd.DataFrame:
+        name = person["sample"]
+        found = None if donors is None else donors[donors["sample"] == name]
+        if found is None or found.empty:
+            return absent(person)
+        donor = found.iloc[0]
+        histogram = lengths.get(name)
+        return qc.row(
+            sample=name,
+            role="normal",
+            settings=chosen,
+            declared_sex=person["sex"],
+            fragments=int(donor["fragments"]),
+            usable_bp=usable_bp,
+            noise=float(donor["noise"]),
+            sex=donor["sex"] or None,
+            reads=reads[name].frame if name in reads else None,
+            lengths=None if histogram is None else histogram.frame,
+            short_share=None if histogram is None else _short_share(histogram),
+            warnings=[] if donor["used"] else [f"left out of the panel: {donor['reason']}"],
+        )
+
+    def absent(person: pd.Series) -> pd.DataFrame:
+        return qc.row(
+            sample=person["sample"],
+            role=person["role"],
+            settings=chosen,
+            patient=person["patient"],
+            day=person["day"],
+            declared_sex=person["sex"],
+            failures=["no results for this sample; see its log"],
+        )
+
+    rows = []
+    for _, person in samples.iterrows():
+        if person["role"] == "normal":
+            rows.append(normal(person))
+        elif person["sample"] in plasma:
+            rows.append(plasma[person["sample"]])
+        else:
+            rows.append(absent(person))
+    table = qc.join(rows)
+    tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()})
+    log.info(
+        "%d samples: %s",
+        len(table),
+        ", ".join(f"{count} {word}" for word, count in table["status"].value_counts().items()),
+    )
+    return None
+
+
+def _by_sample(stored: list[Stored]) -> dict[str, Stored]:
+    return {table.require("sample"): table for table in stored}
+
+
+def _short_share(lengths: Stored) -> float | None:
+    """The share of short among the counted fragments, in the ranges they were counted with."""
+    import json
+
+    from ctcnv import qc
+
+    limits = json.loads(lengths.require("settings.count"))
+    counted = lengths.frame[
+        lengths.frame["length"].between(limits["min_length"], limits["max_length"])
+    ]
+    return qc.length_share(counted, low=limits["short_min"], high=limits["short_max"])

@@ -1,0 +1,52 @@
+"""A patient's report as one HTML file that needs nothing else; lists go by the order of --samples."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+#: The tables of each sample, in the order in which they are read.
+TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The track, and a list per table of the samples."""
+    parser.add_argument("--patient", required=True, metavar="NAME", help="name of the patient")
+    parser.add_argument("--track", type=Path, required=True, metavar="FILE",
+                        help="course of the patient, from ctcnv track")  # fmt: skip
+    parser.add_argument("--samples", nargs="+", required=True, metavar="NAME",
+                        help="names of the samples")  # fmt: skip
+    for table in TABLES:
+        parser.add_argument(f"--{table}", type=Path, nargs="+", required=True, metavar="FILE",
+                            help=f"{table} of each sample")  # fmt: skip
+    parser.add_argument("--output", type=Path, required=True, metavar="HTML",
+                        help="the report")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read the tables, fill the page, write it."""
+    from ctcnv import report, schema
+    from ctcnv.io import tables
+
+    for table in TABLES:
+        given = getattr(args, table)
+        if len(given) != len(args.samples):
+            raise ValueError(
+                f"--{table} has {len(given)} files for {len(args.samples)} samples; "
+                "give one for each, in the order of --samples"
+            )
+    track = tables.read(args.track, schema.TRACK)
+    samples = []
+    for index, name in enumerate(args.samples):
+        sheets = {}
+        for table in TABLES:
+            stored = tables.read(getattr(args, table)[index], schema.TABLES[table])
+            tables.require_sample(stored, name)
+            sheets[table] = report.Sheet(stored.frame, stored.meta)
+        samples.append(report.Sample(name, **sheets))
+    page = report.patient_report(args.patient, report.Sheet(track.frame, track.meta), samples)
+    tables.write_text(args.output, page)
+    log.info("report of %s: %d samples, %d kB", args.patient, len(samples), len(page) // 1000)

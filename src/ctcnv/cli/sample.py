@@ -1,0 +1,124 @@
+"""What the steps of one sample share on the command line: reading, checking and writing tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ctcnv.dispersion import Dispersion
+    from ctcnv.io.tables import Stored
+    from ctcnv.normalize import Panel
+    from ctcnv.schema import Table
+
+#: Preamble keys of a sample's tables that follow it from step to step.
+CARRIED = ("sample", "bins", "sex", "fragments", "noise", "pon", "n_normals")
+
+
+@dataclass
+class Provenance:
+    """The preamble of the tables that a command writes: values, settings and inputs."""
+
+    meta: dict[str, object] = field(default_factory=dict)
+    inputs: dict[str, str] = field(default_factory=dict)
+
+    def carry(self, stored: Stored) -> None:
+        """Take over the keys that follow a sample, and the settings of earlier steps."""
+        for key, value in stored.meta.items():
+            if key in CARRIED or key.startswith("settings."):
+                self.meta[key] = value
+
+    def add(self, name: str, stored: Stored) -> Stored:
+        """Remember an input by its digest."""
+        self.inputs[name] = stored.digest
+        return stored
+
+    def write(self, path: Path, table: Table, frame: pd.DataFrame) -> None:
+        """Write a table with this preamble."""
+        from ctcnv.io import tables
+
+        tables.write(path, table, frame, meta=self.meta, inputs=self.inputs)
+
+
+def read_profile(path: Path, made: Provenance) -> Stored:
+    """A profile, with its preamble carried over."""
+    from ctcnv.io import tables
+    from ctcnv.schema import PROFILE
+
+    stored = made.add("profile", tables.read(path, PROFILE))
+    made.carry(stored)
+    return stored
+
+
+def read_dispersion(path: Path | None, made: Provenance | None = None) -> Dispersion | None:
+    """The panel's over-dispersion, or None without a panel."""
+    from ctcnv.dispersion import Dispersion
+    from ctcnv.io import tables
+    from ctcnv.schema import DISPERSION
+
+    if path is None:
+        return None
+    stored = tables.read(path, DISPERSION)
+    if made is not None:
+        made.add("dispersion", stored)
+    return Dispersion.from_frame(stored.frame)
+
+
+def read_panel(path: Path, bins: str, counts: Stored, made: Provenance) -> Panel:
+    """The panel, refused when it was made on other bins or with other read filters."""
+    from ctcnv.io import tables
+    from ctcnv.pon import panel_of
+    from ctcnv.schema import PON
+
+    stored = made.add("pon", tables.read(path, PON))
+    tables.require_bins(stored, bins, of="the sample")
+    same_filters(counts, stored.require("settings.count"), of=f"the panel {path}")
+    panel = panel_of(stored.frame)
+    made.meta["pon"] = stored.digest
+    made.meta["n_normals"] = stored.require("n_normals")
+    return panel
+
+
+def same_filters(counts: Stored, wanted: str, *, of: str) -> None:
+    """Refuse counts whose read filters are not the wanted ones; ValueError names the difference."""
+    found = counts.require("settings.count")
+    if found == wanted:
+        return
+    ours, theirs = _mapping(found), _mapping(wanted)
+    keys = sorted(set(ours) | set(theirs))
+    different = next((k for k in keys if ours.get(k) != theirs.get(k)), "?")
+    raise ValueError(
+        f"{counts.path}: counted with {different} {ours.get(different)!r}, {of} with "
+        f"{theirs.get(different)!r}; count both with the same settings"
+    )
+
+
+def _mapping(text: str) -> Mapping[str, Any]:
+    try:
+        loaded = json.loads(text)
+    except json.JSONDecodeError:
+        return {"settings": text}
+    return loaded if isinstance(loaded, dict) else {"settings": text}
+
+
+def read_sample(path: Path, table: Table, sample: str, bins: str | None) -> Stored:
+    """A table of one sample, refused when it is of another sample or other bins."""
+    from ctcnv.io import tables
+
+    stored = tables.read(path, table)
+    found = stored.require("sample")
+    if found != sample:
+        raise ValueError(f"{path}: of sample {found!r}, expected {sample!r}")
+    if bins is not None:
+        tables.require_bins(stored, bins, of="the other tables")
+    return stored
+
+
+def first_row(frame: pd.DataFrame) -> dict[str, object]:
+    """The first row of a table as a mapping."""
+    return {str(key): value for key, value in frame.iloc[0].items()}

@@ -1,0 +1,86 @@
+"""Check the config and the rows of the sample sheet against a JSON schema (draft 2020-12)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+
+def load(path: Path) -> jsonschema.Draft202012Validator:
+    """The validator of a schema file in YAML."""
+    schema = yaml.safe_load(path.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def problems(
+    validator: jsonschema.Draft202012Validator, instance: Mapping[str, Any]
+) -> Iterator[str]:
+    """What does not fit, each in one line with key, value and remedy.
+
+    A subschema's ``errorMessage`` is the remedy; without one the line says what the schema wants.
+    """
+    errors = validator.iter_errors(instance)
+    for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
+        key = ".".join(str(part) for part in error.absolute_path)
+        remedy = error.schema.get("errorMessage") if isinstance(error.schema, dict) else None
+        if error.validator == "additionalProperties":
+            known = sorted(error.schema["properties"])
+            unknown = next(str(name) for name in error.instance if name not in known)
+            where = f"{key}.{unknown}" if key else unknown
+            yield f"{where} is unknown; known are {', '.join(known)}"
+        elif error.validator == "required" and remedy is None:
+            missing = next(name for name in error.validator_value if name not in error.instance)
+            yield f"{f'{key}.' if key else ''}{missing} is missing"
+        elif remedy is None:
+            yield f"{key} is {error.instance!r}; {_wanted(error)}"
+        elif key:
+            yield f"{key} is {error.instance!r}; {remedy}"
+        else:
+            yield remedy
+
+
+def _wanted(error: jsonschema.ValidationError) -> str:
+    """What the schema wants of a value, in words."""
+    value = error.validator_value
+    words = {
+        "type": f"expected {' or '.join(value) if isinstance(value, list) else value}",
+        "enum": f"expected one of {value}",
+        "minimum": f"expected at least {value}",
+        "maximum": f"expected at most {value}",
+        "exclusiveMinimum": f"expected more than {value}",
+        "exclusiveMaximum": f"expected less than {value}",
+    }
+    return words.get(str(error.validator), error.message)
+
+
+def check_config(config: Mapping[str, Any], schema: Path, *, source: str = "config") -> None:
+    """Refuse a config that the schema does not allow or that contradicts itself.
+
+    Raises ValueError with the first problem in one line. Files are looked for as written, that
+    is, relative to the working directory.
+    """
+    for problem in problems(load(schema), config):
+        raise ValueError(f"{source}: {problem}")
+    reference = config["reference"]
+    if bool(reference["fasta"]) == bool(reference["gc_wig"]):
+        found = "both are" if reference["fasta"] else "neither is"
+        raise ValueError(
+            f"{source}: reference.fasta or reference.gc_wig must be set, one of the two, and "
+            f"{found}; with BAMs give the FASTA they were aligned to"
+        )
+    for key, needed in (("mappability", "fasta"), ("exclude", "fasta"), ("map_wig", "gc_wig")):
+        if reference[key] and not reference[needed]:
+            raise ValueError(
+                f"{source}: reference.{key} goes with reference.{needed}, which is not set"
+            )
+    for key, value in reference.items():
+        if value and not (key == "genes" and value == "auto") and not Path(value).is_file():
+            raise ValueError(
+                f"{source}: reference.{key} is {value!r}, which is not there; give a path that "
+                "exists, absolute or relative to the working directory"
+            )

@@ -1,0 +1,126 @@
+"""The sample sheet: read once, checked by row, every problem in one line with its remedy.
+
+Names stay text (``001``, ``NA``); only an empty cell means missing. Paths are used as written,
+that is, relative to the working directory.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ctcnv.io import schemas
+from ctcnv.io.tables import write_text
+
+COLUMNS = ("sample", "patient", "role", "day", "bam", "counts", "variants", "sex", "batch")
+#: Columns without which no row can be understood; the others may be left out of a sheet.
+REQUIRED = ("sample", "role")
+FILES = ("bam", "counts", "variants")
+
+
+def read(path: Path, *, schema: Path | None = None, look_for_files: bool = True) -> pd.DataFrame:
+    """The rows of a sample sheet with every column of COLUMNS, indexed by sample.
+
+    ``day`` is Int64, the rest text; an empty cell is None. ``schema`` is the JSON schema of a row
+    (workflow/schemas/samples.schema.yaml).
+
+    Raises ValueError that names the file, the row (counted from 1 below the header), the sample,
+    the value and the remedy; OSError when the sheet cannot be opened.
+    """
+    rows = _cells(path)
+    validator = None if schema is None else schemas.load(schema)
+    seen: dict[str, int] = {}
+    for number, values in rows:
+        name = values.get("sample")
+        where = f"{path} row {number}" + (f" (sample {name})" if name else "")
+        for problem in [] if validator is None else schemas.problems(validator, values):
+            raise ValueError(f"{where}: {problem}")
+        if name in seen:
+            raise ValueError(
+                f"{where}: sample {name!r} is used twice, first in row {seen[name]}; "
+                "names must be unique"
+            )
+        seen[str(name)] = number
+        for column in FILES if look_for_files else ():
+            if column in values and not Path(values[column]).is_file():
+                raise ValueError(
+                    f"{where}: {column} {values[column]!r} is not there; give a path that exists, "
+                    "absolute or relative to the working directory"
+                )
+    if not rows:
+        raise ValueError(f"{path}: no samples; add a row for each, see config/README.md")
+    filled = [{name: values.get(name) for name in COLUMNS} for _, values in rows]
+    frame = pd.DataFrame(filled, columns=list(COLUMNS), dtype=object)
+    frame["day"] = frame["day"].astype("Int64")
+    return frame.set_index("sample", drop=False).rename_axis(None)
+
+
+def require_plasma(samples: pd.DataFrame, path: Path) -> None:
+    """Refuse a sheet of normals only; ValueError says what to add."""
+    if not (samples["role"] == "plasma").any():
+        raise ValueError(f"{path}: no row has the role plasma; add a patient's samples")
+
+
+def without_baseline(samples: pd.DataFrame) -> list[str]:
+    """Patients of whom every sample is after day 0; their first day serves as the baseline."""
+    plasma = samples[samples["role"] == "plasma"]
+    first = plasma.groupby("patient")["day"].min()
+    return sorted(str(patient) for patient in first.index[first > 0])
+
+
+def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write a sample sheet from rows that may leave columns out."""
+    lines = ["\t".join(COLUMNS)]
+    for row in rows:
+        values = (row.get(column) for column in COLUMNS)
+        lines.append("\t".join("" if value is None else str(value) for value in values))
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _cells(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Number and filled cells of each row that is not empty, ``day`` a number where it is one."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path}: not a text file; save the sheet as tab-separated text") from None
+    lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    header = [name.strip() for name in lines[0]] if lines else []
+    _check_header(path, header)
+    rows = []
+    for number, line in enumerate(lines[1:], start=1):
+        cells = [cell.strip() for cell in line]
+        if not any(cells):
+            continue
+        if len(cells) > len(header):
+            raise ValueError(
+                f"{path} row {number}: {len(cells)} cells under {len(header)} columns; "
+                "cells are separated by one tab"
+            )
+        values: dict[str, Any] = {
+            name: cell for name, cell in zip(header, cells, strict=False) if cell
+        }
+        if re.fullmatch(r"[+-]?\d+", values.get("day", "")):
+            values["day"] = int(values["day"])
+        rows.append((number, values))
+    return rows
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for name in header:
+        if name not in COLUMNS:
+            tabs = "; columns are separated by tabs" if len(header) == 1 else ""
+            raise ValueError(
+                f"{path}: unknown column {name!r}{tabs}; the columns are {', '.join(COLUMNS)}"
+            )
+        if header.count(name) > 1:
+            raise ValueError(f"{path}: column {name!r} stands twice; delete one")
+    for name in REQUIRED:
+        if name not in header:
+            raise ValueError(
+                f"{path}: column {name!r} is missing; the columns are {', '.join(COLUMNS)}"
+            )

@@ -1,0 +1,387 @@
+"""Observed and expected fragments per atom.
+
+    expected = library size x callable bases x GC curve x mappability curve x panel factor
+
+so that every later ratio is ``sum(observed) / sum(expected)``. The curves are those of the library
+itself; the factor is what the normals show at the atom after the same correction. X and Y are
+expected at the number of copies that a normal cell of the inferred sex has.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.interpolate import make_smoothing_spline
+
+from ctcnv.dispersion import Dispersion
+from ctcnv.model import NormalizeSettings
+from ctcnv.robust import difference_sd
+from ctcnv.schema import chrom_key, is_autosome
+
+Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+log = logging.getLogger(__name__)
+
+#: Autosomes are divided into this many regions of equal expectation when the GC curve is separated
+#: from copy number: about 20 Mb of a human genome, arms are resolved and a region still has a wide
+#: range of GC.
+REGIONS = 140
+#: Ratio of Y to X, both as copies of the autosomal level: a male has 1, a female a few percent of
+#: misplaced reads. Between the two bounds sex is not known.
+MALE_MIN_Y_TO_X = 0.15
+FEMALE_MAX_Y_TO_X = 0.05
+#: Fewest fragments expected on X before anything is said about sex.
+MIN_SEX_FRAGMENTS = 200
+
+
+@dataclass(frozen=True)
+class Panel:
+    """What normalize needs of the panel of normals, row by row with the atoms.
+
+    factor : (n,) NaN = left out; reason : (n,) text or None; n_normals : donors used.
+    """
+
+    factor: Array
+    reason: NDArray[np.object_]
+    n_normals: int
+
+
+@dataclass(frozen=True)
+class Normalized:
+    """A profile with what was learned on the way."""
+
+    profile: pd.DataFrame
+    sex: str | None
+    fragments: int
+    noise: float
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether any atom carries an expectation."""
+        return bool(self.profile["expected"].notna().any())
+
+    @property
+    def summary(self) -> str:
+        """How many atoms and fragments stand behind the profile, in one line."""
+        used = int(self.profile["expected"].notna().sum())
+        return (
+            f"{used} of {len(self.profile)} atoms used; {self.fragments} autosomal fragments; "
+            f"sex {self.sex or 'unclear'}; noise {self.noise:.2f} x counting noise"
+        )
+
+
+def normalize(
+    counts: pd.DataFrame,
+    bins: pd.DataFrame,
+    *,
+    panel: Panel | None,
+    settings: NormalizeSettings,
+) -> Normalized:
+    """The profile of one library: counts and bins are tables of the same atoms.
+
+    A library with fewer fragments than ``settings.min_fragments`` gives a profile without any
+    expectation, which later steps carry to the reader as "failed".
+    """
+    observed = counts["fragments"].to_numpy(dtype=float)
+    usable = bins["usable"].to_numpy(dtype=bool)
+    reason = bins["reason"].to_numpy(dtype=object).copy()
+    base = _base(bins)
+    if panel is not None:
+        left_out = usable & ~np.isfinite(panel.factor)
+        reason[left_out] = panel.reason[left_out]
+        usable = usable & ~left_out
+        base = base * np.where(usable, panel.factor, np.nan)
+    autosomal = is_autosome(bins["chrom"])
+    fragments = int(observed[usable & autosomal].sum())
+    if fragments < settings.min_fragments:
+        log.warning("%d fragments on usable autosomal atoms: too few to say anything", fragments)
+        reason[usable] = "too few fragments"
+        return Normalized(_profile(bins, observed, np.full(len(bins), np.nan),
+                                   np.full(len(bins), 2), reason), None, fragments,
+                          float("nan"))  # fmt: skip
+    curve = bias_curve(bins, observed, base, use=usable & autosomal, settings=settings)
+    expected = np.where(usable, base * curve, np.nan)
+    used = usable & autosomal
+    expected *= observed[used].sum() / expected[used].sum()
+    sex = infer_sex(bins["chrom"], observed, expected)
+    copies = normal_copies(bins["chrom"], sex)
+    sexual = np.array([chrom_key(str(name)) in ("X", "Y") for name in bins["chrom"]])
+    unclear = usable & sexual & (sex is None)
+    absent = usable & (copies == 0)
+    reason[unclear] = "sex unclear"
+    reason[absent] = "no Y in a female"
+    expected[unclear | absent] = np.nan
+    expected *= copies / 2
+    profile = _profile(bins, observed, expected, copies, reason)
+    noise = noise_over_counting(profile)
+    return Normalized(profile, sex, fragments, noise)
+
+
+def _base(bins: pd.DataFrame) -> Array:
+    """Callable bases of each atom; NaN where it is not usable."""
+    length = (bins["end"] - bins["start"]).to_numpy(dtype=float)
+    callable_share = bins["callable"].to_numpy(dtype=float)
+    return np.where(bins["usable"].to_numpy(dtype=bool), length * callable_share, np.nan)
+
+
+def _profile(
+    bins: pd.DataFrame, observed: Array, expected: Array, copies: NDArray[np.int_],
+    reason: NDArray[np.object_],
+) -> pd.DataFrame:  # fmt: skip
+    return pd.DataFrame(
+        {
+            "chrom": bins["chrom"].to_numpy(),
+            "start": bins["start"].to_numpy(),
+            "end": bins["end"].to_numpy(),
+            "observed": observed.astype(np.int64),
+            "expected": expected,
+            "normal_copies": copies,
+            "reason": pd.Series(reason, dtype=object)
+            .where(~np.isfinite(expected), None)
+            .to_numpy(),
+        }
+    )
+
+
+# Bias curves ---------------------------------------------------------------------------------
+
+
+def bias_curve(
+    bins: pd.DataFrame, observed: Array, base: Array, *, use: Mask, settings: NormalizeSettings
+) -> Array:
+    """Relative yield of each atom from its GC and mappability, for this library.
+
+    use : (n,) the atoms that the curves are learned from (usable autosomes). Curve and regional
+    copy number are estimated in turn, so that a gained GC-rich arm does not bend the curve.
+    Returns (n,), 1 on average, NaN where GC is not known.
+    """
+    gc = bins["gc"].to_numpy(dtype=float)
+    mappability = bins["mappability"].to_numpy(dtype=float)
+    use = use & np.isfinite(gc) & (base > 0)
+    has_map = bool(np.isfinite(mappability[use]).all()) and np.ptp(mappability[use]) > 0
+    region = regions(bins["chrom"].to_numpy(), base, use=use)
+    level = np.ones(len(observed))
+    on_map = np.ones(len(observed))
+    for _ in range(settings.gc_passes):
+        on_gc = _curve(gc, observed, base * level * on_map, use, settings)
+        if has_map:
+            on_map = _curve(mappability, observed, base * level * on_gc, use, settings)
+        level = _regional_level(region, observed, base * on_gc * on_map, use)
+    return on_gc * on_map
+
+
+def _curve(x: Array, observed: Array, base: Array, use: Mask, settings: NormalizeSettings) -> Array:
+    """Smooth ratio of observed to base as a function of x, evaluated at every atom.
+
+    Atoms are grouped into strata of x with equally many atoms; a stratum's value is the ratio of
+    sums (no log, no ratio of single small counts); a smoothing spline with its penalty chosen by
+    generalised cross-validation goes through the strata (scipy ``make_smoothing_spline``).
+    """
+    inside = np.flatnonzero(use)
+    n_strata = int(np.clip(len(inside) // settings.min_stratum, 1, settings.gc_strata))
+    order = inside[np.argsort(x[inside], kind="stable")]
+    edges = np.linspace(0, len(order), n_strata + 1).astype(int)[:-1]
+    total = np.add.reduceat(base[order], edges)
+    value = np.add.reduceat(observed[order], edges) / total
+    centre = np.add.reduceat(x[order] * base[order], edges) / total
+    distinct = np.concatenate([[True], np.diff(centre) > 1e-9])
+    centre, value, total = centre[distinct], value[distinct], total[distinct]
+    clamped = np.clip(x, centre[0], centre[-1])
+    if len(centre) >= MIN_KNOTS:
+        fitted = make_smoothing_spline(centre, value, w=total / total.mean())(clamped)
+    else:
+        fitted = np.interp(clamped, centre, value)
+    # A spline may dip below zero in a sparse tail; the smallest stratum is the floor.
+    fitted = np.maximum(fitted, max(float(value.min()), 1e-3 * float(value.mean())))
+    mean = float(np.average(fitted[inside], weights=base[inside]))
+    return np.where(np.isfinite(x), fitted / mean, np.nan)
+
+
+#: The smoothing spline needs at least five points.
+MIN_KNOTS = 5
+
+
+def regions(chrom: NDArray[np.object_], base: Array, *, use: Mask) -> NDArray[np.int_]:
+    """Region number of each atom, -1 where not used: stretches of one chromosome with about equal
+    base, ``REGIONS`` in all."""
+    number = np.full(len(base), -1)
+    total = float(base[use].sum())
+    following = 0
+    for name in pd.unique(chrom[use]):
+        inside = np.flatnonzero(use & (chrom == name))
+        mass = np.cumsum(base[inside])
+        parts = max(1, round(REGIONS * float(mass[-1]) / total))
+        number[inside] = following + np.minimum((mass / mass[-1] * parts).astype(int), parts - 1)
+        following += parts
+    return number
+
+
+def _regional_level(region: NDArray[np.int_], observed: Array, base: Array, use: Mask) -> Array:
+    """Observed over base of each atom's region; 1 outside."""
+    inside = use & np.isfinite(base)
+    n_regions = int(region.max()) + 1
+    seen = np.bincount(region[inside], weights=observed[inside], minlength=n_regions)
+    wanted = np.bincount(region[inside], weights=base[inside], minlength=n_regions)
+    level = np.where(wanted > 0, seen / np.maximum(wanted, 1e-300), 1.0)
+    level /= np.average(level, weights=np.maximum(wanted, 1e-300))
+    # A region that is deleted in a pure tumor must not divide by zero.
+    return np.where(inside, np.maximum(level[region], 0.05), 1.0)
+
+
+# Sex -----------------------------------------------------------------------------------------
+
+
+def infer_sex(chrom: pd.Series, observed: Array, expected: Array) -> str | None:
+    """Female or male from the ratio of Y to X, or None when it cannot be told.
+
+    expected : (n,) as if every chromosome had two copies. The ratio of the two is used because a
+    tumor changes each alone; a lost Y in a male's tumor only dilutes it.
+    """
+    key = np.array([chrom_key(str(name)) for name in chrom])
+    known = np.isfinite(expected)
+    on_x, on_y = known & (key == "X"), known & (key == "Y")
+    if expected[on_x].sum() < MIN_SEX_FRAGMENTS or not on_y.any():
+        return None
+    x = observed[on_x].sum() / expected[on_x].sum()
+    y = observed[on_y].sum() / expected[on_y].sum()
+    if x <= 0:
+        return None
+    if y / x >= MALE_MIN_Y_TO_X:
+        return "male"
+    return "female" if y / x <= FEMALE_MAX_Y_TO_X else None
+
+
+def normal_copies(chrom: pd.Series, sex: str | None) -> NDArray[np.int_]:
+    """Copies of each atom in a normal cell: 2, on X and Y by sex (2 and 0 when sex is unclear)."""
+    of = {"X": 1 if sex == "male" else 2, "Y": 1 if sex == "male" else 0}
+    names = {name: of.get(chrom_key(str(name)), 2) for name in chrom.unique()}
+    return chrom.map(names).to_numpy(dtype=int)
+
+
+# Windows and noise ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Runs of used atoms summed up.
+
+    chrom, start, end : of the run; atoms : used atoms in it; observed, expected : their sums.
+    """
+
+    chrom: NDArray[np.object_]
+    start: NDArray[np.int_]
+    end: NDArray[np.int_]
+    atoms: NDArray[np.int_]
+    observed: Array
+    expected: Array
+
+    @property
+    def ratio(self) -> Array:
+        """observed / expected, (n,)."""
+        return self.observed / self.expected
+
+
+def windows(profile: pd.DataFrame, *, atoms: int, autosomes: bool = True) -> Windows:
+    """Sum every ``atoms`` used neighbours of a chromosome; the rest of a chromosome joins its last.
+
+    Atoms that are left out are skipped, so that a window holds the same evidence wherever it lies.
+    """
+    expected = profile["expected"].to_numpy(dtype=float)
+    use = np.isfinite(expected) & (expected > 0)
+    if autosomes:
+        use &= is_autosome(profile["chrom"])
+    chrom = profile["chrom"].to_numpy(dtype=object)[use]
+    start = profile["start"].to_numpy(dtype=np.int64)[use]
+    end = profile["end"].to_numpy(dtype=np.int64)[use]
+    observed = profile["observed"].to_numpy(dtype=float)[use]
+    codes, _ = pd.factorize(chrom)
+    changes = np.flatnonzero(np.diff(codes)) + 1
+    bounds = [0, *changes.tolist(), len(codes)] if len(codes) else []
+    edges: list[int] = []
+    for low, high in itertools.pairwise(bounds):
+        # the last window of a chromosome takes what is left, so none is tiny
+        edges.extend(range(low, low + max(1, (high - low) // atoms) * atoms, atoms))
+    at = np.array(edges, dtype=int)
+    last = np.concatenate([at[1:], [len(codes)]]) - 1 if len(at) else at
+    return Windows(
+        chrom[at], start[at], end[last], np.diff(np.concatenate([at, [len(codes)]])),
+        np.add.reduceat(observed, at) if len(at) else observed,
+        np.add.reduceat(expected[use], at) if len(at) else observed,
+    )  # fmt: skip
+
+
+#: Windows used to measure noise hold about this many expected fragments: 3 % counting noise.
+NOISE_FRAGMENTS = 1000
+
+
+def noise_over_counting(profile: pd.DataFrame) -> float:
+    """Robust standard deviation of window ratios over that of counting alone; NaN when unknown.
+
+    Differences of neighbouring windows are used, so that copy-number changes are not noise.
+    """
+    expected = profile["expected"].to_numpy(dtype=float)
+    inside = np.isfinite(expected) & is_autosome(profile["chrom"])
+    if not inside.any():
+        return float("nan")
+    size = max(1, round(NOISE_FRAGMENTS / float(np.median(expected[inside]))))
+    summed = windows(profile, atoms=size)
+    counting = float(np.sqrt(np.median(1 / summed.expected)))
+    return difference_sd(summed.ratio) / counting
+
+
+def own_dispersion(profile: pd.DataFrame) -> Dispersion:
+    """Over-dispersion of a library from itself, where no panel can tell it.
+
+    At each size: difference_sd(ratio)^2 minus the counting variance, floored at zero. Only sizes
+    are read off at which breakpoints touch few of the differences; for larger regions the
+    over-dispersion falls as size^-0.25, the slope that healthy plasma shows (docs/validation.md).
+    """
+    sizes, taus = [], []
+    size = 1
+    while True:
+        summed = windows(profile, atoms=size)
+        if len(summed.ratio) < MIN_WINDOWS_FOR_NOISE:
+            break
+        counting = float(np.median(1 / summed.expected))
+        # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
+        if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
+            sizes.append(float(size))
+            taus.append(float(np.sqrt(max(0.0, difference_sd(summed.ratio) ** 2 - counting))))
+        size *= 2
+    if not sizes:
+        return Dispersion(np.array([1.0]), np.array([0.0]))
+    n_atoms = int(profile["expected"].notna().sum())
+    while sizes[-1] * 4 <= n_atoms:
+        sizes.append(sizes[-1] * 4)
+        taus.append(taus[-1] * 4**-SIZE_SLOPE)
+    return Dispersion(np.array(sizes), np.array(taus))
+
+
+#: With 60 breakpoints in a genome, at most one difference in five is touched by one.
+MIN_WINDOWS_FOR_NOISE = 300
+MIN_FRAGMENTS_FOR_NOISE = 20
+#: Over-dispersion falls with this power of the region's size in healthy plasma.
+SIZE_SLOPE = 0.25
+
+
+def sample_dispersion(profile: pd.DataFrame, panel: Dispersion | None) -> Dispersion:
+    """The over-dispersion to use for a sample: the panel's, or its own where that is larger.
+
+    A library that was made in another way than the normals is noisier than they say; it must not
+    be given their confidence. Without a panel its own is all there is.
+    """
+    own = own_dispersion(profile)
+    return own if panel is None else panel.at_least(own)
+
+
+def short_share(counts: pd.DataFrame) -> float | None:
+    """Share of short fragments of a library; None when the counts do not tell lengths."""
+    short = counts["short"]
+    total = int(counts["fragments"].sum())
+    return None if short.isna().any() or total == 0 else float(short.sum()) / total

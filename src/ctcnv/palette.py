@@ -1,0 +1,48 @@
+"""Colours and shown names of every outcome, in one place for the figures and the report.
+
+The colours are those of Okabe and Ito (2008), which readers with any common form of colour
+blindness can tell apart. Colour never stands alone: a word or a shape always goes with it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+INK = "#1b1f24"
+MUTED = "#57606a"
+GRID = "#d8dee4"
+BLUE = "#0072b2"
+SKY = "#56b4e9"
+ORANGE = "#e69f00"
+VERMILLION = "#d55e00"
+GREEN = "#009e73"
+PURPLE = "#a8507f"
+
+#: Points of neighbouring chromosomes, in turn.
+CHROMOSOME = ("#7d8b99", "#b3bdc7")
+#: Segments whose 95 % interval lies above, on and below the ratio of a normal genome.
+SEGMENT = MappingProxyType({"above": VERMILLION, "level": INK, "below": BLUE})
+#: The mark of ERBB2 in every figure.
+ERBB2 = PURPLE
+
+CALL = MappingProxyType({
+    "amplified": "Amplified",
+    "gained": "Gained",
+    "neutral": "Neutral",
+    "lost": "Lost",
+    "indeterminate": "Indeterminate",
+    "failed": "Failed",
+})  # fmt: skip
+STATUS = MappingProxyType({
+    "detected": "Detected",
+    "not_detected": "Not detected",
+    "failed": "Failed",
+})  # fmt: skip
+CHANGE = MappingProxyType({
+    "baseline": "Baseline",
+    "decrease": "Decrease",
+    "increase": "Increase",
+    "stable": "Stable",
+    "not_evaluable": "Not evaluable",
+})  # fmt: skip
+QUALITY = MappingProxyType({"ok": "OK", "warn": "Check", "failed": "Failed"})

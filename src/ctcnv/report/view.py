@@ -1,0 +1,670 @@
+"""The tables of a patient turned into the words, numbers and rows that the report shows.
+
+Nothing is computed here that could change a result: values are picked, put into words and sorted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from ctcnv import palette
+from ctcnv.report import words
+from ctcnv.report.words import known, number, text
+from ctcnv.schema import FRACTION, GENES, SOLUTIONS, TRACK, Table, chrom_key
+
+GENE = "ERBB2"
+SAMPLE_TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table with the preamble it was stored with."""
+
+    frame: pd.DataFrame
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The tables of one sample."""
+
+    name: str
+    profile: Sheet
+    segments: Sheet
+    fraction: Sheet
+    solutions: Sheet
+    genes: Sheet
+    qc: Sheet
+
+    def sheets(self) -> dict[str, Sheet]:
+        """The tables by name."""
+        return {name: getattr(self, name) for name in SAMPLE_TABLES}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One time point: its row of the track and of every one-row table, and its sample."""
+
+    track: Row
+    sample: Sample
+    fraction: Row
+    erbb2: Row
+    qc: Row
+
+    @property
+    def when(self) -> str:
+        """The day in words, as in ``day 21``."""
+        return words.day(self.track["day"])
+
+    @property
+    def title(self) -> str:
+        """The day with a capital, and whether it is the baseline."""
+        return words.sentence(self.when)[:-1] + (", baseline" if self.track["baseline"] else "")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a cell: a word with a tone, a number, and a line below it."""
+
+    main: str
+    note: str = ""
+    tone: str = ""
+
+
+@dataclass(frozen=True)
+class Card:
+    """One answer: what it is about, the word, lines below, and the same for the other days."""
+
+    about: str
+    word: str
+    tone: str
+    lines: Sequence[tuple[str, str]]
+    others: Sequence[tuple[str, str]] = ()
+
+
+def points(track: Sheet, samples: Sequence[Sample]) -> list[Point]:
+    """The time points by day; ValueError when track and samples do not name the same samples."""
+    by_name = {sample.name: sample for sample in samples}
+    rows = _rows(track.frame)
+    for index, row in enumerate(rows, start=1):
+        if row["sample"] not in by_name:
+            raise ValueError(
+                f"track row {index}: sample {row['sample']!r} has no tables; add it to --samples"
+            )
+    missing = sorted(set(by_name) - {row["sample"] for row in rows})
+    if missing:
+        raise ValueError(f"sample {missing[0]!r} has no row in the track; make the track again")
+    rows.sort(key=lambda row: (number(row["day"]), row["sample"]))
+    return [_point(row, by_name[row["sample"]]) for row in rows]
+
+
+def _point(row: Row, sample: Sample) -> Point:
+    genes = sample.genes.frame
+    erbb2 = _rows(genes[genes["gene"] == GENE])
+    empty = dict.fromkeys(GENES.names)
+    return Point(
+        row,
+        sample,
+        _only_row(sample, "fraction"),
+        erbb2[0] if erbb2 else empty,
+        _only_row(sample, "qc"),
+    )
+
+
+def _only_row(sample: Sample, table: str) -> Row:
+    rows = _rows(sample.sheets()[table].frame)
+    if len(rows) != 1:
+        raise ValueError(f"{table} of {sample.name!r} has {len(rows)} rows; expected one")
+    return rows[0]
+
+
+def _rows(frame: pd.DataFrame) -> list[Row]:
+    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
+
+
+# ---- the answer -------------------------------------------------------------------------------
+
+
+def lead(timeline: Sequence[Point]) -> Point:
+    """The time point whose ERBB2 status and tumor fraction come first: baseline, or the first."""
+    return next((p for p in timeline if p.track["baseline"]), timeline[0])
+
+
+def target(timeline: Sequence[Point], track: Sheet) -> tuple[Point | None, str]:
+    """The time point whose change the report leads with, and what to call it.
+
+    It is the one nearest to the target day of the track's settings, within their window; without
+    settings the last one. None, with the reason, when there is none.
+    """
+    later = [p for p in timeline if not p.track["baseline"]]
+    if not later:
+        return None, "there is no time point to compare with the baseline"
+    stored = settings([track]).get("track", {})
+    day, window = number(stored.get("target_day")), number(stored.get("window_days"))
+    if not (known(day) and known(window)):
+        return later[-1], later[-1].when
+    near = min(later, key=lambda p: (abs(number(p.track["day"]) - day), number(p.track["day"])))
+    if abs(number(near.track["day"]) - day) <= window:
+        return near, near.when
+    return None, (
+        f"no sample within {words.decimals(window, 0)} days of day {words.decimals(day, 0)}"
+    )
+
+
+def erbb2_card(timeline: Sequence[Point], track: Sheet) -> Card:
+    """ERBB2 status in words with copies, plasma copies and what the sample could have shown."""
+    first = lead(timeline)
+    call = first.track["erbb2_call"]
+    return Card(
+        _about("ERBB2", first),
+        palette.CALL[call],
+        call,
+        [*copies_lines(first), *call_lines(first)],
+        _others(timeline, track, erbb2_short),
+    )
+
+
+def _about(what: str, point: Point) -> str:
+    return f"{what} at {point.when}" + (" (baseline)" if point.track["baseline"] else "")
+
+
+#: More time points than this are left to the table below the cards.
+MAX_OTHERS = 3
+
+
+def _others(
+    timeline: Sequence[Point], track: Sheet, say: Callable[[Point], str]
+) -> list[tuple[str, str]]:
+    """The same answer for the other time points; where they are many, for the target day alone."""
+    others = [p for p in timeline if p is not lead(timeline)]
+    if len(others) > MAX_OTHERS:
+        others = [p for p in others if p is target(timeline, track)[0]]
+    return [(p.title, say(p)) for p in others]
+
+
+def erbb2_short(point: Point) -> str:
+    """ERBB2 of one day in a few words."""
+    row, call = point.track, palette.CALL[point.track["erbb2_call"]]
+    if known(row["erbb2_copies"]):
+        return f"{call}, {words.copies(number(row['erbb2_copies']))} copies"
+    if known(row["erbb2_copies_low"]):
+        return f"{call}, at least {words.copies(number(row['erbb2_copies_low']))} copies"
+    return call
+
+
+def copies_lines(point: Point) -> list[tuple[str, str]]:
+    """Copies per tumor cell and plasma copy number with intervals."""
+    row = point.track
+    low, high = row["erbb2_copies_low"], row["erbb2_copies_high"]
+    if known(row["erbb2_copies"]):
+        value = words.copies(number(row["erbb2_copies"]))
+        copies = (f"{value} copies per tumor cell", words.interval(low, high, words.copies))
+    elif known(low):
+        copies = (f"At least {words.copies(number(low))} copies per tumor cell", "")
+    else:
+        copies = (f"Copies per tumor cell: {words.NOT_EVALUABLE}", "")
+    if not known(row["erbb2_pcn"]):
+        return [copies, (f"Plasma copy number: {words.NOT_EVALUABLE}", "")]
+    bounds = words.interval(row["erbb2_pcn_low"], row["erbb2_pcn_high"], words.plasma_copies)
+    pcn = words.plasma_copies(number(row["erbb2_pcn"]))
+    return [copies, (f"Plasma copy number {pcn}", bounds)]
+
+
+def call_lines(point: Point) -> list[tuple[str, str]]:
+    """What a call of ERBB2 means for this sample."""
+    call, row = point.track["erbb2_call"], point.erbb2
+    shown = words.quantity(row["detectable_copies"], words.copies)
+    if call == "indeterminate":
+        could = (
+            f"only {shown} copies per tumor cell or more would have been seen"
+            if known(row["detectable_copies"])
+            else "no number of copies would have been seen"
+        )
+        return [(f"This sample could not have shown an amplification: {could}. "
+                 "It is not a negative result.", "")]  # fmt: skip
+    if call == "failed":
+        return [("Nothing can be said from this sample.", "")]
+    if call == "neutral":
+        if known(row["detectable_copies"]):
+            return [(f"{shown} copies or more would have been seen in this sample.", "")]
+        return []
+    lines = []
+    if known(row["width"]):
+        lines.append((f"Focal: amplicon of about {words.megabases(row['width'])}", ""))
+    elif row["focal"] is False:
+        lines.append(("Broad, with its chromosome arm", ""))
+    if call == "gained" and known(row["p_amplified"]):
+        lines.append((f"Probability of an amplification {percent(row['p_amplified'])}", ""))
+    return lines
+
+
+def percent(value: object, *, missing: str = words.NOT_KNOWN) -> str:
+    """A fraction in per cent."""
+    return words.quantity(value, words.share, "%", missing=missing)
+
+
+def fraction_card(timeline: Sequence[Point], track: Sheet) -> Card:
+    """Tumor fraction of the leading sample, and of the others."""
+    first = lead(timeline)
+    row, status = first.track, first.track["status"]
+    lines = []
+    if status == "failed":
+        lines.append(("Nothing can be said from this sample.", ""))
+    elif status == "detected":
+        lines.append((f"95 % interval {_range(row, 'fraction')}", ""))
+        ploidy = words.quantity(first.fraction["ploidy"], words.copies)
+        dna = percent(first.fraction["dna_fraction"])
+        lines.append((f"Ploidy {ploidy}, DNA fraction {dna}", ""))
+    else:
+        lines.append((f"At most {percent(row['fraction_high'])}", "upper 95 % bound"))
+    if status != "failed":
+        lines.append((f"Limit of detection of this sample {percent(row['lod'])}", ""))
+    word = percent(row["fraction"]) if status == "detected" else palette.STATUS[status]
+    others = _others(timeline, track, fraction_short)
+    return Card(_about("Tumor fraction", first), word, status, lines, others)
+
+
+def fraction_short(point: Point) -> str:
+    """Tumor fraction of one day in a few words, informed by the patient's profile if it can be."""
+    row = point.track
+    if row["status"] == "detected":
+        return f"{percent(row['fraction'])} ({_range(row, 'fraction')})"
+    status = palette.STATUS[row["status"]]
+    if known(row["informed"]):
+        return f"{status} alone; informed {percent(row['informed'])} ({_range(row, 'informed')})"
+    return status
+
+
+def _range(row: Row, name: str) -> str:
+    return words.interval(row[f"{name}_low"], row[f"{name}_high"], words.share, "%")
+
+
+def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
+    """The change at the target day in tumor fraction and in ERBB2 excess copies."""
+    point, name = target(timeline, track)
+    if point is None:
+        return Card("Change in tumor fraction", palette.CHANGE["not_evaluable"], "not_evaluable",
+                    [(words.sentence(name), "")])  # fmt: skip
+    row = point.track
+    word, ratio, bounds = change(row, "")
+    lines = [(ratio, bounds)]
+    if row["change"] == "not_evaluable":
+        lines = [(words.sentence(text(row["reason"])) or f"Reason {words.NOT_KNOWN}.", "")]
+    else:
+        baseline = fraction_word(lead(timeline))
+        lines.append((f"From {baseline} to {fraction_word(point)}", ""))
+    word_erbb2, ratio, bounds = change(row, "erbb2_")
+    ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
+    lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
+    later = [p for p in timeline if p is not point and not p.track["baseline"]]
+    others = [(p.title, change(p.track, "")[0]) for p in later]
+    return Card(f"Change in tumor fraction at {name}", word, row["change"], lines,
+                others if len(others) <= MAX_OTHERS else [])  # fmt: skip
+
+
+def fraction_word(point: Point) -> str:
+    """The tumor fraction in a word: alone, else informed, else the status."""
+    row = point.track
+    if row["status"] == "detected":
+        return percent(row["fraction"])
+    if known(row["informed"]):
+        return f"{percent(row['informed'])} (informed)"
+    return palette.STATUS[row["status"]].lower()
+
+
+def change(row: Row, prefix: str) -> tuple[str, str, str]:
+    """A change in a word or two, the ratio behind it, and the ratio's interval.
+
+    Where only one bound of the ratio is known (one of the two samples is below its limit), the
+    change is given as that bound.
+    """
+    kind = row[f"{prefix}change"]
+    ratio, low, high = (number(row[f"{prefix}ratio{end}"]) for end in ("", "_low", "_high"))
+    word = palette.CHANGE[kind]
+    if kind in ("baseline", "not_evaluable"):
+        return word, "", ""
+    bounded_above = not known(ratio) or not known(low) or low == 0
+    if kind == "decrease" and bounded_above and known(high) and high < 1:
+        word = f"Decrease of at least {words.share(1 - high)}{words.SPACE}%"
+    elif kind == "increase" and known(low) and not (known(ratio) and known(high)):
+        word = f"Increase to at least {words.fold(low)}{words.SPACE}×"
+    if known(ratio):
+        shown = f"{words.fold(ratio)}{words.SPACE}× baseline"
+        return word, shown, words.interval(low, high, words.fold)
+    return word, f"{words.interval(low, high, words.fold, '×')} baseline", ""
+
+
+def not_evaluable(timeline: Sequence[Point]) -> list[tuple[str, str]]:
+    """Everything that could not be judged, with the reason that the tables give."""
+    found: dict[tuple[str, str], list[str]] = {}
+    compared = any(p.track["baseline"] for p in timeline)
+    for p in timeline:
+        for what, why in _unclear(p, compared=compared):
+            said = words.sentence(why) or "Reason not known."
+            found.setdefault((what, said), []).append(p.when)
+    items = [
+        (words.sentence(f"{what}, {words.listing(days)}")[:-1], why)
+        for (what, why), days in found.items()
+    ]
+    if not compared:
+        items.insert(0, ("Change", "No sample is a baseline, so no change can be given."))
+    return items
+
+
+def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
+    """What one time point could not tell: the thing and the reason."""
+    items = []
+    status, call = point.track["status"], point.track["erbb2_call"]
+    if status == "failed":
+        return [("the whole sample", text(point.fraction["reason"]) or text(point.qc["reason"]))]
+    if status == "not_detected":
+        items.append(("tumor DNA not detected", text(point.fraction["reason"])))
+    if call in ("indeterminate", "failed"):
+        items.append((f"ERBB2 {call}", text(point.erbb2["reason"])))
+    kinds = (("change", "tumor fraction"), ("erbb2_change", "ERBB2"))
+    unclear = [what for key, what in kinds if point.track[key] == "not_evaluable"]
+    if unclear and compared:
+        items.append((f"change in {words.listing(unclear)}", text(point.track["reason"])))
+    return items
+
+
+# ---- tables -----------------------------------------------------------------------------------
+
+
+def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
+    """One row per time point for the table of the course."""
+    rows = []
+    for p in timeline:
+        row = p.track
+        single = Cell(percent(row["fraction"], missing=words.NOT_EVALUABLE),
+                      _bounds(row, "fraction", words.share, "%"))  # fmt: skip
+        if row["status"] != "detected":
+            upper = known(row["fraction_high"]) and row["status"] == "not_detected"
+            note = f"at most {percent(row['fraction_high'])}" if upper else ""
+            single = Cell(palette.STATUS[row["status"]], note, row["status"])
+        rows.append({
+            "day": p.title,
+            "sample": p.sample.name,
+            "single": single,
+            "lod": percent(row["lod"]),
+            "informed": _value(row, "informed", words.share, "%"),
+            "call": Cell(palette.CALL[row["erbb2_call"]], "", row["erbb2_call"]),
+            "copies": _value(row, "erbb2_copies", words.copies),
+            "pcn": _value(row, "erbb2_pcn", words.plasma_copies),
+            "change": _changed(row, ""),
+            "erbb2_change": _changed(row, "erbb2_"),
+        })  # fmt: skip
+    return rows
+
+
+def _changed(row: Row, prefix: str) -> Cell:
+    _, ratio, bounds = change(row, prefix)
+    kind = row[f"{prefix}change"]
+    return Cell(palette.CHANGE[kind], "\n".join(filter(None, (ratio, bounds))), kind)
+
+
+def _bounds(row: Row, name: str, form: words.Form, unit: str = "") -> str:
+    if not known(row[name]):
+        return ""
+    return words.interval(row[f"{name}_low"], row[f"{name}_high"], form, unit)
+
+
+def _joined(shown: str, bounds: str) -> str:
+    return f"{shown} ({bounds})" if bounds else shown
+
+
+def _value(row: Row, name: str, form: words.Form, unit: str = "") -> Cell:
+    shown = _shown(row, name, form, unit)
+    return Cell(shown, _bounds(row, name, form, unit),
+                "missing" if shown == words.NOT_EVALUABLE else "")  # fmt: skip
+
+
+def _shown(row: Row, name: str, form: words.Form, unit: str = "") -> str:
+    """The value, or its lower bound where that is all that is known."""
+    if not known(row[name]) and known(row[f"{name}_low"]):
+        return words.interval(row[f"{name}_low"], None, form, unit)
+    return words.quantity(row[name], form, unit, missing=words.NOT_EVALUABLE)
+
+
+ALTERED = ("amplified", "gained", "lost")
+
+
+def gene_matrix(timeline: Sequence[Point]) -> tuple[list[dict[str, Any]], int]:
+    """ERBB2 and every gene altered in any sample, a cell per sample; and how many genes in all."""
+    tables = [
+        {row["gene"]: row for row in _rows(p.sample.genes.frame)} for p in timeline
+    ]  # fmt: skip
+    names = list(dict.fromkeys(gene for table in tables for gene in table))
+    altered = [
+        gene for gene in names
+        if any(t[gene]["call"] in ALTERED for t in tables if gene in t) and gene != GENE
+    ]  # fmt: skip
+
+    def weight(gene: str) -> float:
+        found = [number(t[gene]["pcn"]) for t in tables if gene in t]
+        return max((abs(pcn - 2) for pcn in found if known(pcn)), default=0.0)
+
+    altered.sort(key=lambda gene: (-weight(gene), gene))
+    shown = ([GENE] if GENE in names else []) + altered
+    rows = []
+    for gene in shown:
+        row = next(t[gene] for t in tables if gene in t)
+        rows.append({
+            "gene": gene,
+            "place": f"chr{chrom_key(row['chrom'])}:{number(row['start']) / 1e6:.1f}\u00a0Mb",
+            "cells": [_gene_cell(t.get(gene)) for t in tables],
+        })  # fmt: skip
+    return rows, len(names)
+
+
+def _gene_cell(row: Row | None) -> dict[str, Any]:
+    if row is None:
+        return {"call": Cell("Not tested", "", "missing"), "copies": "", "pcn": ""}
+    return {
+        "call": Cell(palette.CALL[row["call"]], "", row["call"]),
+        "copies": _with_bounds(row, "copies", words.copies),
+        "pcn": _with_bounds(row, "pcn", words.plasma_copies),
+    }
+
+
+def _with_bounds(row: Row, name: str, form: words.Form) -> str:
+    return _joined(_shown(row, name, form), _bounds(row, name, form))
+
+
+def gene_table(point: Point) -> list[dict[str, Any]]:
+    """Every gene of one sample with all that is known of it."""
+    rows = []
+    for row in _rows(point.sample.genes.frame):
+        altered = row["call"] in ALTERED
+        absent = words.NOT_KNOWN if altered or row["call"] == "failed" else "not altered"
+        focal = {True: "yes", False: "no"}.get(row["focal"], absent)
+        rows.append({
+            "gene": row["gene"],
+            "place": f"{chrom_key(row['chrom'])}:{number(row['start']) + 1:,.0f}",
+            "call": Cell(palette.CALL[row["call"]], "", row["call"]),
+            "pcn": _with_bounds(row, "pcn", words.plasma_copies),
+            "z": words.quantity(row["z"], lambda z: words.decimals(z, 1)),
+            "copies": _with_bounds(row, "copies", words.copies),
+            "arm": words.quantity(row["arm_copies"], words.copies),
+            "reference": words.quantity(row["reference_ratio"], words.plasma_copies),
+            "focal": focal,
+            "width": words.megabases(row["width"]) if known(row["width"]) else absent,
+            "detectable": words.quantity(row["detectable_copies"], words.copies,
+                                         missing="no number"),
+            "n_bins": words.whole(row["n_bins"]),
+            "reason": words.sentence(text(row["reason"])),
+        })  # fmt: skip
+    return rows
+
+
+def solution_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
+    """The alternative solutions of every sample."""
+    rows = []
+    for p in timeline:
+        found = _rows(p.sample.solutions.frame)
+        for row in found:
+            rows.append({
+                "day": p.title,
+                "first": row is found[0],
+                "n": len(found),
+                "rank": words.whole(row["solution"]),
+                "fraction": percent(row["fraction"]),
+                "ploidy": words.quantity(row["ploidy"], words.copies),
+                "weight": percent(row["weight"]),
+                "copies": words.quantity(row["erbb2_copies"], words.copies,
+                                         missing=words.NOT_EVALUABLE),
+            })  # fmt: skip
+    return rows
+
+
+def qc_rows(timeline: Sequence[Point]) -> list[tuple[str, list[Cell]]]:
+    """Quality in plain words: a row per measure, a cell per sample."""
+    measures: list[tuple[str, Any]] = [
+        ("Verdict", lambda q: Cell(palette.QUALITY[q["status"]], "", q["status"])),
+        ("What to look at", lambda q: Cell(words.sentence(text(q["reason"])) or "Nothing.")),
+        ("Reads in the file", lambda q: Cell(words.whole(q["reads"]))),
+        ("Fragments used", lambda q: Cell(words.whole(q["fragments"]))),
+        ("Mean depth", lambda q: Cell(words.quantity(q["depth"], words.significant, "×"))),
+        ("Reads marked as duplicates", lambda q: Cell(percent(q["duplicates"]))),
+        ("Median fragment length",
+         lambda q: Cell(words.quantity(q["median_length"], lambda v: words.decimals(v, 0), "bp"))),
+        ("Short fragments (enriched in tumor DNA)", lambda q: Cell(percent(q["short_share"]))),
+        ("Noise, 1 is what counting alone gives",
+         lambda q: Cell(words.quantity(q["noise"], words.plasma_copies))),
+        ("Sex seen in X and Y", lambda q: Cell(text(q["sex"]) or words.NOT_KNOWN)),
+        ("Sex in the sample sheet", lambda q: Cell(text(q["declared_sex"]) or "not given")),
+    ]  # fmt: skip
+    rows = [(name, [show(p.qc) for p in timeline]) for name, show in measures]
+    return [
+        (name, [Cell(c.main, c.note, c.tone or ("missing" if c.main == words.NOT_KNOWN else ""))
+                for c in cells])
+        for name, cells in rows
+    ]  # fmt: skip
+
+
+# ---- methods ----------------------------------------------------------------------------------
+
+
+def settings(sheets: Sequence[Sheet]) -> dict[str, dict[str, Any]]:
+    """Every setting of the preambles by section; a value that differs is a list of the values."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for sheet in sheets:
+        for key, stored in sheet.meta.items():
+            if not key.startswith("settings."):
+                continue
+            try:
+                values = json.loads(stored)
+            except ValueError:
+                values = None
+            if not isinstance(values, dict):
+                values = {"value": stored}
+            section = found.setdefault(key.removeprefix("settings."), {})
+            for name, value in values.items():
+                seen = section.setdefault(str(name), [])
+                if value not in seen:
+                    seen.append(value)
+    return {
+        section: {name: seen[0] if len(seen) == 1 else seen for name, seen in values.items()}
+        for section, values in sorted(found.items())
+    }
+
+
+Titled = list[tuple[str, list[tuple[str, str]]]]
+
+
+def setting_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
+    """All parameters of this run, by section."""
+    sheets = [track, *(sheet for sample in samples for sheet in sample.sheets().values())]
+    return [
+        (section, [(key, _setting(value)) for key, value in sorted(values.items())])
+        for section, values in settings(sheets).items()
+    ]
+
+
+def _setting(value: Any) -> str:
+    if isinstance(value, list):
+        return "differs between tables: " + ", ".join(_setting(one) for one in value)
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+#: Preamble keys that are said elsewhere on the page.
+_SAID = ("sample", "ctcnv.table")
+
+
+def origin_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
+    """Where every table comes from: what the preambles say beside the settings."""
+    rows = []
+    for name, sheet in [("track", track)] + [
+        (f"{sample.name}: {table}", sheet)
+        for sample in samples
+        for table, sheet in sample.sheets().items()
+    ]:
+        shown = [
+            (key, value)
+            for key, value in sheet.meta.items()
+            if key not in _SAID and not key.startswith("settings.")
+        ]
+        if shown:
+            rows.append((name, shown))
+    return rows
+
+
+def shared(samples: Sequence[Sample], key: str) -> str:
+    """A value of the profiles' preambles, joined where samples differ, or that it is not known."""
+    values = [text(sample.profile.meta.get(key)) or words.NOT_KNOWN for sample in samples]
+    return words.listing(list(dict.fromkeys(values)))
+
+
+def panel(samples: Sequence[Sample]) -> str:
+    """How large the panel of normals was, in words."""
+    sizes = list(dict.fromkeys(text(s.profile.meta.get("n_normals")) for s in samples))
+    names = [
+        words.NOT_KNOWN if not size
+        else "none" if size == "0"
+        else f"{size} healthy donor{'' if size == '1' else 's'}"
+        for size in sizes
+    ]  # fmt: skip
+    return words.listing(names)
+
+
+def _meaning(table: Table, column: str) -> str:
+    return next(c.meaning for c in table.columns if c.name == column)
+
+
+def glossary() -> list[tuple[str, str]]:
+    """The words of the report, mostly as the tables' own manual explains them."""
+    said = [
+        ("Tumor fraction", "share of genome equivalents in the plasma that come from tumor cells; "
+         "given as the posterior median. The mean allele fraction of a clonal heterozygous "
+         "mutation in a diploid region is half of it"),
+        ("Informed tumor fraction", _meaning(TRACK, "informed")
+         + ": what is known of the tumor from the clearest sample is looked for in the others, so "
+         "that lower fractions are seen"),
+        ("DNA fraction", _meaning(FRACTION, "dna_fraction")),
+        ("Ploidy", _meaning(FRACTION, "ploidy")),
+        ("Plasma copy number (pCN)", _meaning(GENES, "pcn") + "; 2 is normal"),
+        ("Copies per tumor cell", _meaning(GENES, "copies")
+         + "; the plasma copy number with the DNA of normal cells taken out"),
+        ("Limit of blank", _meaning(FRACTION, "lob")),
+        ("Limit of detection", _meaning(FRACTION, "lod")),
+        ("z", _meaning(GENES, "z")),
+        ("Copies that would have been seen", _meaning(GENES, "detectable_copies")),
+        ("Gene over rest of chromosome", _meaning(GENES, "reference_ratio")),
+        ("Focal", _meaning(GENES, "focal")),
+        ("Ratio to baseline", _meaning(TRACK, "ratio") + "; below 1 is a fall"),
+        ("Excess plasma copies", _meaning(TRACK, "erbb2_ratio")),
+        ("Weight of a solution", _meaning(SOLUTIONS, "weight")),
+        ("Interval", "95 % credible interval: given the model, the value lies in it with a "
+         "probability of 95 %"),
+        ("Indeterminate", "the sample could not have shown an amplification, because it holds too "
+         "little tumor DNA or too few fragments. It is neither positive nor negative"),
+        ("n. e.", "not evaluable"),
+    ]  # fmt: skip
+    return [(word, words.sentence(meaning)) for word, meaning in said]

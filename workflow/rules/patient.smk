@@ -1,0 +1,62 @@
+# One patient: the change over time and the report.
+
+
+rule track:
+    input:
+        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
+        grid=of_patient("results/samples/{item.sample}/fraction.grid.tsv.gz"),
+        profile=of_patient("results/samples/{item.sample}/profile.tsv.gz"),
+        segments=of_patient("results/samples/{item.sample}/segments.tsv"),
+        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
+        dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
+    output:
+        track="results/patients/{patient}/track.tsv",
+    log:
+        "logs/{patient}/track.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        samples=of_patient("{item.sample}"),
+        days=days,
+        files=given,
+        settings=flags("fraction", "genes", "track"),
+    shell:
+        "ctcnv track --patient {wildcards.patient} --samples {params.samples}"
+        " --days {params.days} {params.files} {params.settings}"
+        " --output {output.track} 2> {log}"
+
+
+rule report:
+    input:
+        track="results/patients/{patient}/track.tsv",
+        profile=of_patient("results/samples/{item.sample}/profile.tsv.gz"),
+        segments=of_patient("results/samples/{item.sample}/segments.tsv"),
+        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
+        solutions=of_patient("results/samples/{item.sample}/solutions.tsv"),
+        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
+        qc=of_patient("results/samples/{item.sample}/qc.tsv"),
+    output:
+        html=report(
+            "results/patients/{patient}/report.html",
+            caption="../report/patient.rst",
+            category="Patients",
+            labels={"patient": "{patient}"},
+        ),
+    log:
+        "logs/{patient}/report.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        samples=of_patient("{item.sample}"),
+    shell:
+        "ctcnv report --patient {wildcards.patient} --track {input.track}"
+        " --samples {params.samples} --profile {input.profile}"
+        " --segments {input.segments} --fraction {input.fraction}"
+        " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
+        " --output {output.html} 2> {log}"

@@ -1,0 +1,126 @@
+# One sample: fragments per atom, then every number of it in one process.
+
+
+rule count:
+    input:
+        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        bins="results/reference/bins.tsv.gz",
+        reference=branch(
+            config["reference"]["fasta"], then=config["reference"]["fasta"]
+        ),
+    output:
+        counts="results/samples/{sample}/counts.tsv.gz",
+        lengths="results/samples/{sample}/lengths.tsv",
+        reads="results/samples/{sample}/reads.tsv",
+    log:
+        "logs/{sample}/count.log",
+    benchmark:
+        "benchmarks/{sample}/count.tsv"
+    wildcard_constraints:
+        sample=one_of(from_bam["sample"]),
+    conda:
+        "../../envs/ctcnv.yaml"
+    threads: 2
+    resources:
+        mem_mb=count_mem_mb,
+        runtime=240,
+    params:
+        files=given,
+        settings=flags("count"),
+    shell:
+        "ctcnv count --sample {wildcards.sample} {params.files} {params.settings}"
+        " --threads {threads} --output {output.counts}"
+        " --output-lengths {output.lengths} --output-reads {output.reads} 2> {log}"
+
+
+rule import_counts:
+    input:
+        table=lookup("sample == '{sample}'", within=from_counts, cols="counts"),
+        bins="results/reference/bins.tsv.gz",
+    output:
+        counts="results/samples/{sample}/counts.tsv.gz",
+    log:
+        "logs/{sample}/import.log",
+    wildcard_constraints:
+        sample=one_of(from_counts["sample"]),
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    shell:
+        "ctcnv import --sample {wildcards.sample} --table {input.table:q}"
+        " --bins {input.bins} --output {output.counts} 2> {log}"
+
+
+rule call:
+    input:
+        counts="results/samples/{sample}/counts.tsv.gz",
+        bins="results/reference/bins.tsv.gz",
+        genes="results/reference/genes.tsv",
+        pon=branch(len(normals) > 0, then="results/reference/pon.tsv.gz"),
+        dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
+        reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
+        lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
+    output:
+        profile="results/samples/{sample}/profile.tsv.gz",
+        segments="results/samples/{sample}/segments.tsv",
+        fraction="results/samples/{sample}/fraction.tsv",
+        grid="results/samples/{sample}/fraction.grid.tsv.gz",
+        solutions="results/samples/{sample}/solutions.tsv",
+        genes="results/samples/{sample}/genes.tsv",
+        qc="results/samples/{sample}/qc.tsv",
+    log:
+        "logs/{sample}/call.log",
+    benchmark:
+        "benchmarks/{sample}/call.tsv"
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=call_mem_mb,
+        runtime=60,
+    params:
+        files=given,
+        person=person,
+        settings=flags("normalize", "segment", "fraction", "genes", "qc"),
+    shell:
+        "ctcnv call --sample {wildcards.sample} {params.person} {params.files}"
+        " {params.settings} --output-profile {output.profile}"
+        " --output-segments {output.segments} --output-fraction {output.fraction}"
+        " --output-grid {output.grid} --output-solutions {output.solutions}"
+        " --output-genes {output.genes} --output-qc {output.qc} 2> {log}"
+
+
+rule plot:
+    input:
+        profile="results/samples/{sample}/profile.tsv.gz",
+        segments="results/samples/{sample}/segments.tsv",
+        fraction="results/samples/{sample}/fraction.tsv",
+        genes="results/samples/{sample}/genes.tsv",
+    output:
+        genome=report(
+            "results/samples/{sample}/plots/genome.svg",
+            caption="../report/genome.rst",
+            category="Samples",
+            labels={"sample": "{sample}", "figure": "genome"},
+        ),
+        genome_png="results/samples/{sample}/plots/genome.png",
+        chr17=report(
+            "results/samples/{sample}/plots/chr17.svg",
+            caption="../report/chr17.rst",
+            category="Samples",
+            labels={"sample": "{sample}", "figure": "chromosome 17"},
+        ),
+        chr17_png="results/samples/{sample}/plots/chr17.png",
+    log:
+        "logs/{sample}/plot.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    shell:
+        "ctcnv plot --sample {wildcards.sample} --profile {input.profile}"
+        " --segments {input.segments} --fraction {input.fraction} --genes {input.genes}"
+        " --output-genome {output.genome} --output-genome-png {output.genome_png}"
+        " --output-chr17 {output.chr17} --output-chr17-png {output.chr17_png} 2> {log}"
