@@ -6,6 +6,7 @@ calls a few rough rules; nothing here is tested against the truth.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 from collections.abc import Sequence
@@ -96,24 +97,29 @@ def patient(
     return FakePatient(name, (schema.TRACK.check(track), meta), tuple(samples))
 
 
-def cases() -> dict[str, FakePatient]:
+@functools.cache
+def cases(atom_bp: int = 250_000) -> dict[str, FakePatient]:
     """The cases a report must tell well, by name."""
+
+    def made(*given, **more):
+        return patient(*given, **{"atom_bp": atom_bp} | more)
+
     return {
-        "responder": patient(),
-        "increase": patient("P02", (Point(0, 0.06), Point(20, 0.11), Point(63, 0.2)), copies=2.0),
-        "unclear": patient(
+        "responder": made(),
+        "increase": made("P02", (Point(0, 0.06), Point(20, 0.11), Point(63, 0.2)), copies=2.0),
+        "unclear": made(
             "P03", (Point(0, 0.0, 900_000), Point(22, 0.0, 700_000)), copies=2.0, events=()
         ),
-        "single": patient("P04", (Point(21, 0.22),), copies=9.0),
-        "failed": patient("P05", (Point(0, 0.3, 9000, failed=True),)),
-        "mixed": patient("P06", (Point(-3, 0.3), Point(21, 0.05, 8000, failed=True))),
-        "six": patient(
+        "single": made("P04", (Point(21, 0.22),), copies=9.0),
+        "failed": made("P05", (Point(0, 0.3, 9000, failed=True),)),
+        "mixed": made("P06", (Point(-3, 0.3), Point(21, 0.05, 8000, failed=True))),
+        "six": made(
             "P07",
             (Point(-7, 0.41), Point(8, 0.22), Point(21, 0.02), Point(42, 0.004, 5_000_000),
              Point(84, 0.05), Point(126, 0.33)),
             copies=22.0,
         ),
-        "scaled": patient("P08", atom_bp=10_000, scale=20),
+        "scaled": made("P08", atom_bp=10_000, scale=20),
     }  # fmt: skip
 
 
@@ -134,8 +140,13 @@ def write(fake: FakePatient, folder: Path) -> dict[str, list[Path]]:
 
 
 def _settings(*sections: str) -> dict[str, str]:
-    config = yaml.safe_load(Path(__file__).parent.parent.joinpath("config/config.yaml").read_text())
-    return {f"settings.{name}": json.dumps(config[name], sort_keys=True) for name in sections}
+    return {f"settings.{name}": json.dumps(_config()[name], sort_keys=True) for name in sections}
+
+
+@functools.cache
+def _config():
+    path = Path(__file__).parent.parent / "config" / "config.yaml"
+    return yaml.safe_load(path.read_text())
 
 
 def _sample(sample, patient, point, copies, events, atom_bp, scale, rng):
@@ -220,7 +231,7 @@ def _profile(point, copies, events, atom_bp, scale, rng):
     frame["observed"] = (frame["observed"] * frame["expected"].fillna(0) / expected).round()
     frame["normal_copies"] = normal
     frame["reason"] = pd.Series(np.where(normal > 0, None, "not in this sex"), dtype=object)
-    out = rng.random(len(frame)) < 0.05
+    out = (rng.random(len(frame)) < 0.05) & (short != "17")
     frame.loc[out, "expected"] = np.nan
     frame.loc[out, "reason"] = "mappability"
     if point.failed:
@@ -230,8 +241,9 @@ def _profile(point, copies, events, atom_bp, scale, rng):
 
 
 def _observed(profile, chrom, start, end):
-    inside = (profile["chrom"] == f"chr{chrom}") & (profile["end"] > start)
-    part = profile[inside & (profile["start"] < end) & profile["expected"].notna()]
+    middle = (profile["start"] + profile["end"]) / 2
+    inside = (profile["chrom"] == f"chr{chrom}") & (middle >= start) & (middle < end)
+    part = profile[inside & profile["expected"].notna()]
     return len(part), float(part["observed"].sum()), float(part["expected"].sum())
 
 
@@ -283,13 +295,17 @@ def _genes(profile, point, copies, events, scale, tumor):
     rows = []
     for gene, chrom, start_mb, end_mb in GENES:
         start, end = int(start_mb * 1e6 / scale), int(end_mb * 1e6 / scale)
-        pad = int(0.3e6 / scale)
+        pad = max(int(0.3e6 / scale), int(profile["end"].iloc[0]))
         n, observed, expected = _observed(profile, chrom, start - pad, end + pad)
         row = dict.fromkeys(schema.GENES.names, NAN)
         row |= {"gene": gene, "chrom": f"chr{chrom}", "start": start, "end": max(end, start + 1),
                 "n_bins": n, "focal": None, "width": None, "reason": None}  # fmt: skip
         if point.failed:
             row |= {"call": "failed", "reason": "fewer than 20,000 fragments"}
+            rows.append(row)
+            continue
+        if n == 0:
+            row |= {"call": "failed", "reason": "no usable atom at the gene"}
             rows.append(row)
             continue
         ratio = observed / expected
@@ -325,7 +341,8 @@ def _genes(profile, point, copies, events, scale, tumor):
 
 def _track(rows):
     out = []
-    baseline = next((row for row in rows if row["day"] <= 0), None)
+    baseline = [row for row in rows if row["day"] <= 0][-1:] or rows[:1]
+    baseline = baseline[0]
     for row in rows:
         fraction, erbb2 = row["fraction"], row["erbb2"]
         line = dict.fromkeys(schema.TRACK.names, NAN)
@@ -336,39 +353,50 @@ def _track(rows):
             "lod": fraction["lod"], "erbb2_call": erbb2["call"], "erbb2_pcn": erbb2["pcn"],
             "erbb2_pcn_low": erbb2["pcn_low"], "erbb2_pcn_high": erbb2["pcn_high"],
             "erbb2_copies": erbb2["copies"], "erbb2_copies_low": erbb2["copies_low"],
-            "erbb2_copies_high": erbb2["copies_high"], "change": "not_evaluable",
-            "erbb2_change": "not_evaluable", "reason": "no baseline sample to compare with",
+            "erbb2_copies_high": erbb2["copies_high"],
         }  # fmt: skip
+        if fraction["status"] == "detected":
+            line |= {"informed": fraction["fraction"] * 0.98, "informed_p": 1e-9,
+                     "informed_low": fraction["fraction"] * 0.9,
+                     "informed_high": fraction["fraction"] * 1.07}  # fmt: skip
+        elif fraction["status"] == "not_detected" and baseline["fraction"]["status"] == "detected":
+            line |= {"informed": 0.006, "informed_low": 0.0, "informed_high": 0.012,
+                     "informed_p": 0.2}  # fmt: skip
         if row is baseline:
-            line |= {"change": "baseline", "erbb2_change": "baseline", "reason": None}
-        elif baseline is not None:
-            line |= _change(row, baseline)
+            why = "baseline" if row["day"] <= 0 else (
+                "stands in as baseline: no sample at or before day 0")  # fmt: skip
+            line |= {"change": "baseline", "erbb2_change": "baseline", "reason": why}
+        else:
+            line |= _change(line, row, baseline)
         out.append(line)
     return pd.DataFrame(out)[schema.TRACK.names]
 
 
-def _change(row, baseline):
+def _change(line, row, baseline):
     first, now = baseline["fraction"], row["fraction"]
+    line = {"change": "not_evaluable", "erbb2_change": "not_evaluable"} | {
+        "informed": line["informed"]
+    }
     if now["status"] == "failed" or first["status"] != "detected":
-        why = "the sample failed" if now["status"] == "failed" else "baseline without tumor signal"
-        return {"reason": why}
-    if now["status"] == "not_detected":
-        high = now["high"] / first["fraction"]
-        return {"ratio_low": NAN, "ratio_high": high, "change": "decrease",
-                "informed": 0.006, "informed_low": 0.0, "informed_high": 0.012,
-                "informed_p": 0.2, "reason": "the bound is the follow-up's own"}  # fmt: skip
-    ratio = now["fraction"] / first["fraction"]
-    word = "decrease" if ratio < 0.7 else "increase" if ratio > 1.3 else "stable"
-    line = {"ratio": ratio, "ratio_low": ratio * 0.8, "ratio_high": ratio * 1.25, "change": word,
-            "informed": now["fraction"] * 0.97, "informed_low": now["fraction"] * 0.88,
-            "informed_high": now["fraction"] * 1.06, "informed_p": 1e-6}  # fmt: skip
+        why = "this sample failed" if now["status"] == "failed" else "no tumor seen at baseline"
+        part = f"tumor fraction: not evaluable, {why}"
+    elif now["status"] == "not_detected":
+        high = 0.012 / first["fraction"]
+        line |= {"ratio": high / 2, "ratio_low": 0.0, "ratio_high": high, "change": "decrease"}
+        part = f"tumor fraction: a fall of at least {1 - high:.0%}"
+    else:
+        ratio = now["fraction"] / first["fraction"]
+        word = "decrease" if ratio < 0.7 else "increase" if ratio > 1.3 else "stable"
+        line |= {"ratio": ratio, "ratio_low": ratio * 0.8, "ratio_high": ratio * 1.25,
+                 "change": word}  # fmt: skip
+        part = f"tumor fraction: {ratio:.2f} of baseline"
     a, b = baseline["erbb2"], row["erbb2"]
-    if a["call"] in ("amplified", "gained"):
-        excess = (b["pcn"] - 2) / (a["pcn"] - 2)
+    if a["call"] in ("amplified", "gained") and b["call"] != "failed":
+        excess = max(b["pcn"] - 2, 0) / (a["pcn"] - 2)
         line |= {"erbb2_ratio": excess, "erbb2_ratio_low": excess * 0.8,
                  "erbb2_ratio_high": excess * 1.25,
                  "erbb2_change": "decrease" if excess < 0.7 else "stable"}  # fmt: skip
-        line["reason"] = None
+        part += f"; ERBB2 excess copies: {excess:.2f} of baseline"
     else:
-        line["reason"] = "ERBB2: no excess copies at baseline"
-    return line
+        part += "; ERBB2 excess copies: not evaluable, ERBB2 was not raised at baseline"
+    return line | {"reason": part}

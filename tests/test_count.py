@@ -215,6 +215,28 @@ def test_count_equals_the_slow_twin_on_records_with_every_flag(tmp_path, single_
     assert_equals_twin(path, settings=dataclasses.replace(SETTINGS, single_end=single_end))
 
 
+def cigar_end(record) -> int:
+    """pysam gives unmapped reads no end, so it is added up here: M, D, N, = and X."""
+    return record.reference_start + sum(n for op, n in record.cigartuples if op in (0, 2, 3, 7, 8))
+
+
+def test_every_field_of_every_record_is_that_of_pysam(tmp_path):
+    path = write_bam(tmp_path / "a.bam", random_rows(500, seed=8))
+    with bam.reads(path) as reads, pysam.AlignmentFile(str(path)) as opened:
+        batch = next(reads.batches())
+        records = list(opened.fetch(until_eof=True))
+    assert len(batch) == len(records)
+    assert batch.flag.tolist() == [r.flag for r in records]
+    assert batch.tid.tolist() == [r.reference_id for r in records]
+    assert batch.pos.tolist() == [r.reference_start for r in records]
+    assert batch.mapq.tolist() == [r.mapping_quality for r in records]
+    assert batch.mtid.tolist() == [r.next_reference_id for r in records]
+    assert batch.mpos.tolist() == [r.next_reference_start for r in records]
+    assert batch.tlen.tolist() == [r.template_length for r in records]
+    ends = [r.reference_start if r.cigarstring is None else cigar_end(r) for r in records]
+    assert batch.end.tolist() == ends
+
+
 @pytest.mark.parametrize("name", GOOD)
 def test_count_equals_the_slow_twin_on_real_files(shared_data, name):
     folder = shared_data / "bam" / "good"
@@ -401,6 +423,14 @@ def test_a_flipped_bit_is_found_and_placed(tmp_path):
         ValueError, match=r"block at byte [0-9,]+ cannot be inflated or has a wrong"
     ):
         counted(path)
+
+
+def test_a_wrong_checksum_is_found(tmp_path, raw):
+    data = bytearray(bgzf(raw))
+    data[-len(bam.END_OF_BAM) - 8] ^= 1  # the first byte of the last block's CRC32
+    (tmp_path / "a.bam").write_bytes(data)
+    with pytest.raises(ValueError, match="has a wrong checksum"):
+        counted(tmp_path / "a.bam")
 
 
 def test_a_file_cut_inside_a_block_is_refused_even_with_an_end_glued_on(tmp_path):

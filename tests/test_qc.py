@@ -93,9 +93,6 @@ def test_each_flag_has_its_words(known: dict[str, object], reason: str) -> None:
     row = one(**known)
     assert row["status"] == "warn"
     assert reason in row["reason"]
-    assert (
-        ";" not in row["reason"] or "swapped" in reason + row["reason"] or "lysed" in row["reason"]
-    )
 
 
 @pytest.mark.parametrize(
@@ -173,8 +170,8 @@ def cohort(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     tables.write(Path("reads.tsv"), READS, reads(duplicate=1, used=3), meta=counted)
     tables.write(Path("lengths.tsv"), LENGTHS, lengths(n40=8, n100=1, n160=3, n900=9), meta=counted)
     donors = pd.DataFrame(
-        {"sample": ["N1", "N2"], "used": [True, False], "reason": [None, "noise 3.1 x the median"],
-         "fragments": [5000, 7000], "sex": ["female", None], "noise": [1.1, 3.1],
+        {"sample": ["N1", "N2"], "used": [True, False], "reason": [None, "noisy"],
+         "fragments": [5000, 7000], "sex": ["female", None], "noise": [0.01, 0.05],
          "fraction": [None, None], "p_value": [None, None]}
     )  # fmt: skip
     tables.write(Path("donors.tsv"), DONORS, donors)
@@ -199,7 +196,7 @@ def test_the_table_has_a_row_per_sample_in_the_order_of_the_sheet() -> None:
     assert table.loc["N1", "duplicates"] == pytest.approx(0.25)
     assert table.loc["N1", "short_share"] == pytest.approx(0.25)
     assert "sex mismatch" in table.loc["N1", "reason"]
-    assert "left out of the panel: noise 3.1 x the median" in table.loc["N2", "reason"]
+    assert "left out of the panel: noisy" in table.loc["N2", "reason"]
 
 
 @pytest.mark.usefixtures("cohort")

@@ -90,7 +90,7 @@ def test_a_wrong_value_is_named_with_row_and_remedy(read, row: str, message: str
 
 def test_a_name_used_twice_is_refused_with_both_rows(read) -> None:
     row = "S\tP\tplasma\t0\ta.bam\t\t\t\t"
-    with pytest.raises(ValueError, match="row 2 .*sample 'S' is used twice, first in row 1"):
+    with pytest.raises(ValueError, match=r"row 2 .*sample 'S' is used twice, first in row 1"):
         read(row, row)
 
 

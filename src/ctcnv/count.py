@@ -103,6 +103,9 @@ class Atoms:
         """
         numbers = {name: tid for tid, name in enumerate(contigs)}
         self.size = len(frame)
+        chrom = frame["chrom"]
+        if int((chrom != chrom.shift()).sum()) != chrom.nunique():
+            raise ValueError("bins of a chromosome do not follow each other; make the bins again")
         self._offset = np.full(len(contigs), -1, dtype=np.int64)
         self._length = np.zeros(len(contigs), dtype=np.int64)
         starts, ends, offset = [], [], 0

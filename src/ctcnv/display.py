@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -134,6 +135,11 @@ def shown_segments(profile: pd.DataFrame, segments: pd.DataFrame) -> pd.DataFram
         "chrom": names, "start": kept["start"], "end": kept["end"], "pcn": normal * kept["ratio"],
         "low": normal * kept["low"], "high": normal * kept["high"], "side": side,
     })  # fmt: skip
+
+
+def rows(frame: pd.DataFrame) -> list[Any]:
+    """The rows as named tuples; typed loosely, because a column's kind is the schema's matter."""
+    return list(frame.itertuples(index=False))
 
 
 def atoms_per_window(n_atoms: int, *, at_most: int) -> int:

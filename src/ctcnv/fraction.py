@@ -78,8 +78,14 @@ class States:
     change: float
 
     def prior(self, ploidy: Array, *, settings: FractionSettings) -> Array:
-        """(cells, states): exp(-step_decay * |C - P|), half copies share ``subclonal_weight``."""
-        weight = np.exp(-settings.step_decay * np.abs(self.copies[None, :] - ploidy[:, None]))
+        """(cells, states): exp(-step_decay * |C - P| * 2 / P), half copies share
+        ``subclonal_weight``.
+
+        A step is measured in units of half the ploidy, because a doubled genome carries the events
+        from before its doubling as steps of two.
+        """
+        steps = np.abs(self.copies[None, :] - ploidy[:, None]) * 2 / ploidy[:, None]
+        weight = np.exp(-settings.step_decay * steps)
         whole = np.where(self.subclonal, 0.0, weight)
         half = np.where(self.subclonal, weight, 0.0)
         share = settings.subclonal_weight
@@ -285,13 +291,15 @@ def copy_states(*, n_windows: int, max_copies: int, breakpoints: float) -> State
 @compiled
 def forward(
     first: NDArray[np.int8], ratio: Array, counting: Array, tau2: Array, inflation: float,
-    level: Array, prior: Array, change: float, tail_df: int,
+    level: Array, prior: Array, extra: Array, change: float, tail_df: int,
 ) -> Array:  # fmt: skip
     """Log likelihood of each cell, up to a constant shared by all.
 
-    level, prior : (cells, states) ratio and prior probability of each state.  Emission is
-    Student's t with an odd number of degrees of freedom, so that its power is a whole number:
-    f = v^-1/2 * (1 + (r - mu)^2 / (df * v))^-((df + 1) / 2),  v = inflation*(mu/E + mu^2 tau^2).
+    level, prior : (cells, states) ratio and prior probability of each state; extra : (cells,)
+    variance of heterogeneity.  Emission is Student's t with an odd number of degrees of freedom,
+    so that its power is a whole number:
+    f = v^-1/2 * (1 + (r - mu)^2 / (df * v))^-((df + 1) / 2),
+    v = inflation*(mu/E + mu^2 tau^2) + extra.
     Transition:  a'(s) = f(s) * ((1 - change)*a(s) + change*prior(s)); a chromosome starts from the
     prior.  Scaled at every window.
     """
@@ -306,7 +314,7 @@ def forward(
             norm = 0.0
             for s in range(n_states):
                 mu = level[cell, s]
-                v = inflation * (max(mu, 0.01) * counting[w] + mu * mu * tau2[w])
+                v = inflation * (max(mu, 0.01) * counting[w] + mu * mu * tau2[w]) + extra[cell]
                 deviation = ratio[w] - mu
                 q = 1.0 + deviation * deviation / (tail_df * v)
                 power = q
@@ -331,8 +339,12 @@ def log_likelihoods(
                          breakpoints=settings.breakpoints)  # fmt: skip
     level = ratio_of(states.copies[None, :], fraction[:, None], ploidy[:, None])
     prior = states.prior(ploidy, settings=settings)
+    # Cells of one segment share their deviation from a whole state, so that the variance of a
+    # window is that of the segment times its windows.
+    step = fraction / (fraction * ploidy + 2 * (1 - fraction))
+    extra = seen.block * (settings.heterogeneity * step) ** 2
     with_tumor = forward(seen.first, seen.ratio, seen.counting, seen.tau2, seen.inflation, level,
-                         prior, states.change, settings.tail_df)  # fmt: skip
+                         prior, extra, states.change, settings.tail_df)  # fmt: skip
     return np.asarray(with_tumor - log_likelihood_of_none(seen, tail_df=settings.tail_df))
 
 

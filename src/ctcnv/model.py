@@ -135,6 +135,7 @@ class FractionSettings(Settings):
     breakpoints: float
     step_decay: float
     subclonal_weight: float
+    heterogeneity: float
     tail_df: int
     prior_tumor: float
     ploidy_sd: float

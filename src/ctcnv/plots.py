@@ -26,7 +26,7 @@ NEIGHBOURHOOD_WINDOWS = 150
 #: Expected fragments of a point at the least: 18 % counting noise.
 POINT_FRAGMENTS = 30
 DPI = 200
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9,
@@ -93,7 +93,7 @@ def chr17(
     chrom = str(gene["chrom"])
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 6), layout="constrained")
-        whole, near = figure.subplots(2, 1)
+        whole, near, strip = figure.subplots(3, 1, height_ratios=[1, 1, 0.13])
         shown = display.shown_segments(profile, segments)
         atoms = display.region(profile, chrom, 0, int(profile["end"].max()))
         end = int(atoms["end"].max()) if len(atoms) else int(gene["end"])
@@ -104,9 +104,9 @@ def chr17(
         part = display.region(profile, chrom, start, stop)
         _stretch(near, part, shown, gene, (start, stop), at_most=NEIGHBOURHOOD_WINDOWS)
         _amplicon(near, gene)
-        _gene_boxes(near, display.region(genes, chrom, start, stop), (start, stop))
         near.set_title(f"{GENE} and its neighbourhood", loc="left", fontsize=10)
         near.set_xlabel(f"position on chromosome {chrom_key(chrom)} (Mb)")
+        _gene_boxes(strip, display.region(genes, chrom, start, stop), (start, stop))
     return figure
 
 
@@ -165,7 +165,7 @@ def _points(
 def _segments(
     axes: Axes, segments: pd.DataFrame, limits: tuple[float, float], offset: int, span: int
 ) -> None:
-    for row in segments.itertuples():
+    for row in display.rows(segments):
         start, end = offset + int(str(row.start)), offset + int(str(row.end))
         grow = max(0, span // 400 - (end - start)) / 2  # a short one must still be seen
         at = min(max(float(str(row.pcn)), limits[0]), limits[1])
@@ -228,20 +228,23 @@ def _amplicon(axes: Axes, gene: pd.Series) -> None:
 
 
 def _gene_boxes(axes: Axes, genes: pd.DataFrame, span: tuple[int, int]) -> None:
-    """Boxes of the genes at the lower edge, names in turn on two lines where they are close."""
+    """A strip with a box per gene, names in turn on two lines where they are close."""
+    axes.set_xlim(*span)
+    axes.set_ylim(0, 1)
+    axes.axis("off")
     width = span[1] - span[0]
     last = [-float("inf"), -float("inf")]
     for _, row in genes.sort_values("start").iterrows():
         main = row["gene"] == GENE
         colour = palette.ERBB2 if main else palette.MUTED
         start, end = float(row["start"]), max(float(row["end"]), row["start"] + width / 300)
-        axes.axvspan(start, end, 0, 0.03, color=colour, lw=0)
+        axes.axvspan(start, end, 0.8, 1, color=colour, lw=0)
         at = (start + end) / 2
         # a name takes about a twelfth of the width; the line with more room gets it
         level = 0 if at - last[0] > width / 12 or last[0] <= last[1] else 1
         last[level] = at
-        axes.annotate(str(row["gene"]), (at, 0.03), (0, 2 + 9 * level), ("data", "axes fraction"),
-                      "offset points", ha="center", fontsize=7.5, color=colour,
+        axes.annotate(str(row["gene"]), (at, 0.75), (0, -2 - 10 * level), "data", "offset points",
+                      ha="center", va="top", fontsize=8, color=colour,
                       fontweight="bold" if main else "normal")  # fmt: skip
 
 

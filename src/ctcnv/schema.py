@@ -199,7 +199,6 @@ DISPERSION = Table(
         Column("atoms", "int", "size of the region", "atoms"),
         Column("tau", "float", "standard deviation of the ratio of such regions beyond counting "
                "noise, leave-one-out over the normals", "ratio"),
-        Column("n_regions", "int", "regions times normals behind the value"),
     ),
     "Over-dispersion of the normals by region size.",
 )  # fmt: skip

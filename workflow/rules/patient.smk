@@ -22,7 +22,7 @@ rule track:
         samples=of_patient("{item.sample}"),
         days=days,
         files=given,
-        settings=flags("fraction", "genes", "track"),
+        settings=flags("track"),
     shell:
         "ctcnv track --patient {wildcards.patient} --samples {params.samples}"
         " --days {params.days} {params.files} {params.settings}"

@@ -47,7 +47,7 @@ rule pon:
         mem_mb=pon_mem_mb,
         runtime=120,
     params:
-        settings=flags("normalize", "pon", "segment", "fraction", "genes"),
+        settings=flags("normalize", "pon", "fraction", "genes"),
     shell:
         "ctcnv pon --counts {input.counts} --bins {input.bins} --genes {input.genes}"
         " {params.settings} --output {output.pon}"

@@ -28,20 +28,23 @@ def run(args: argparse.Namespace) -> int | None:
 
     workflow.root()
     truth = args.output / "truth.tsv"
-    if truth.is_file():
-        log.info("%s is there: its samples are used again; delete the folder for new ones", truth)
-    elif args.output.exists() and any(args.output.iterdir()):
-        raise ValueError(f"{args.output} is not empty and no demo; choose another with --output")
+    config = args.output / "config.yaml"  # written last
+    if config.is_file():
+        log.info("%s holds a demo: its samples are used again", args.output)
     else:
+        if any(args.output.glob("*")) and not (args.output / "genome.fa").is_file():
+            raise ValueError(
+                f"{args.output} is not empty and no demo; choose another with --output"
+            )
         command = [
-            sys.executable, "-m", "ctcnv", "simulate",
-            "--output", str(args.output), "--seed", str(SEED),
+            sys.executable, "-m", "ctcnv", "simulate", "--output", str(args.output),
+            "--seed", str(SEED), "--threads", str(args.cores),
         ]  # fmt: skip
         code = subprocess.run(command, check=False).returncode
         if code:
             return code
     log.info("the workflow runs in %s", args.output)
-    if workflow.run(args.output, config=args.output / "config.yaml", cores=args.cores):
+    if workflow.run(args.output, config=config, cores=args.cores):
         return 1
     print("\nTF: tumor fraction. ERBB2 copies: per tumor cell. 95 %: interval.\n")
     print(summary.against_truth(args.output, tables.read(truth, TRUTH).frame))

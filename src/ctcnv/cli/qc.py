@@ -74,7 +74,6 @@ def run(args: argparse.Namespace) -> int | None:
             declared_sex=person["sex"],
             fragments=int(donor["fragments"]),
             usable_bp=usable_bp,
-            noise=float(donor["noise"]),
             sex=donor["sex"] or None,
             reads=reads[name].frame if name in reads else None,
             lengths=None if histogram is None else histogram.frame,

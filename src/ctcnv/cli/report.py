@@ -1,4 +1,4 @@
-"""A patient's report as one HTML file that needs nothing else; lists go by the order of --samples."""
+"""A patient's report as one self-contained HTML file; lists go by the order of --samples."""
 
 from __future__ import annotations
 

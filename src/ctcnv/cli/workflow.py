@@ -84,7 +84,7 @@ class Progress:
             elif match := re.match(r"Finished jobid: (\d+)", line):
                 job = match[1]
             elif match := re.match(r"(\d+) of (\d+) steps", line):
-                yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(job, 'done')}"
+                yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(job, '?')}"
 
     def failure(self, directory: Path) -> list[str]:
         """What to show of a failed run: the end of each failed job's log, or the last words."""

@@ -21,6 +21,7 @@ from ctcnv import __version__, display, palette
 from ctcnv.report import charts, view
 from ctcnv.report.view import Sample, Sheet
 from ctcnv.report.words import number
+from ctcnv.schema import chrom_key
 
 __all__ = ["Sample", "Sheet", "patient_report"]
 
@@ -209,7 +210,7 @@ def _regions(frame: pd.DataFrame, genome: display.Genome, *columns: str) -> list
     """Rows as lists for the script: chromosome, start, end and the columns; null is not known."""
     rows = []
     for row in frame.to_dict("records"):
-        name = display.chrom_key(str(row["chrom"]))
+        name = chrom_key(str(row["chrom"]))
         if name not in genome.names:
             continue
         values = [
@@ -226,9 +227,9 @@ def _neighbourhoods(timeline: Sequence[view.Point]) -> list[Any]:
     shown = []
     for p in timeline:
         genes = p.sample.genes.frame
-        row = genes[genes["gene"] == view.GENE]
-        if len(row) and (p.sample.profile.frame["expected"] > 0).any():
-            shown.append((p, row.iloc[0]))
+        found = genes[genes["gene"] == view.GENE]
+        if len(found) and (p.sample.profile.frame["expected"] > 0).any():
+            shown.append((p, found.iloc[0]))
     if not shown:
         return []
     spans = [display.neighbourhood(p.sample.profile.frame, row) for p, row in shown]
@@ -240,8 +241,8 @@ def _neighbourhoods(timeline: Sequence[view.Point]) -> list[Any]:
     marks = [number(row["pcn"]) for _, row in shown]
     segments = []
     for p, row in shown:
-        found = display.shown_segments(p.sample.profile.frame, p.sample.segments.frame)
-        segments.append(display.region(found, str(row["chrom"]), *span))
+        table = display.shown_segments(p.sample.profile.frame, p.sample.segments.frame)
+        segments.append(display.region(table, str(row["chrom"]), *span))
         marks += segments[-1]["pcn"].tolist()
     limits = display.copy_range([w["pcn"].to_numpy(dtype=float) for w in points], marks)
     width = charts.WIDTH if len(shown) == 1 else charts.WIDTH / 2 - 20

@@ -174,20 +174,21 @@ def _mark(
 
 def _legend(series: Sequence[Series], lines: Sequence[tuple[str, str]]) -> Markup:
     """Marks, and then lines by their dashes, with their names, in as many rows as they need."""
-    drawn = [
-        (s.name, 16.0, lambda x, y, s=s: _mark(x + 6, y - 4, s.colour, s.shape)) for s in series
-    ] + [
-        (name, 26.0, lambda x, y, d=dash: svg.line(x, y - 4, x + 20, y - 4, stroke=MUTED,
-                                                   width=1.5, dash=d))
-        for dash, name in lines
-    ]  # fmt: skip
+    drawn: list[tuple[str, Series | str]] = [(one.name, one) for one in series]
+    drawn += [(name, dash) for dash, name in lines]
     parts: list[Markup] = []
     x, y = 8.0, 14.0
-    for name, indent, draw in drawn:
+    for name, what in drawn:
+        indent = 26.0 if isinstance(what, str) else 16.0
         room = indent + svg.width_of(name, 11)
         if x > 8 and x + room > COURSE_WIDTH:
             x, y = 8.0, y + 17
-        parts += [draw(x, y), svg.label(x + indent, y, name, anchor="start", size=11, fill=INK)]
+        parts.append(
+            svg.line(x, y - 4, x + 20, y - 4, stroke=MUTED, width=1.5, dash=what)
+            if isinstance(what, str)
+            else _mark(x + 6, y - 4, what.colour, what.shape)
+        )
+        parts.append(svg.label(x + indent, y, name, anchor="start", size=11, fill=INK))
         x += room + 8
     return svg.group(*parts)
 
@@ -219,7 +220,7 @@ def genome_panel(
         placed = [(x(m), v) for m, v in zip(middles, part["pcn"], strict=True)]
         colour = CHROMOSOME[index % 2]
         axis.append(_points(placed, y, box, colour, size=3.2))
-    for row in segments.itertuples():
+    for row in display.rows(segments):
         if row.chrom in genome.names:
             offset = genome.offset(str(row.chrom))
             front.append(_segment(row, x(offset + row.start), x(offset + row.end), y, 2.5))
@@ -293,7 +294,7 @@ def _genome_genes(
     genome: display.Genome, genes: pd.DataFrame, x: Scale, y: Scale, box: Box
 ) -> Markup:
     placed = []
-    for row in marked_genes(genes).itertuples():
+    for row in display.rows(marked_genes(genes)):
         name = chrom_key(str(row.chrom))
         if name in genome.names:
             placed.append((x(genome.offset(name) + (row.start + row.end) / 2), row))
@@ -342,9 +343,9 @@ def neighbourhood(
     parts = [_copy_axis(y, box, gap=22), _position_axis(x, box, start, end)]
     parts.append(_amplicon(row, x, box))
     seen = points[points["pcn"].notna()]
-    for item in seen.itertuples():
+    for item in display.rows(seen):
         parts.append(_point_with_value(item, chrom, x, y, box))
-    for part in display.region(segments, chrom, start, end).itertuples():
+    for part in display.rows(display.region(segments, chrom, start, end)):
         left, right = x(max(part.start, start)), x(min(part.end, end))
         parts.append(_segment(part, left, right, y, 2.5))
     parts.append(_gene_boxes(display.region(genes, chrom, start, end), gene, x, box))
@@ -360,9 +361,7 @@ def neighbourhood(
 def neighbourhood_points(profile: pd.DataFrame, chrom: str, start: int, end: int) -> pd.DataFrame:
     """Windows of a region, each of enough atoms to tell something and few enough to be seen."""
     atoms = display.region(profile, chrom, start, end)
-    size = display.atoms_for_points(
-        atoms, at_most=NEIGHBOURHOOD_WINDOWS, fragments=POINT_FRAGMENTS
-    )
+    size = display.atoms_for_points(atoms, at_most=NEIGHBOURHOOD_WINDOWS, fragments=POINT_FRAGMENTS)
     found = display.windows(atoms, atoms=size)
     middle = (found["start"] + found["end"]) / 2
     return found[(middle >= start) & (middle <= end)]
@@ -421,7 +420,7 @@ def _amplicon(row: pd.Series, x: Scale, box: Box) -> Markup:
 
 
 def _gene_boxes(genes: pd.DataFrame, main: str, x: Scale, box: Box) -> Markup:
-    rows = sorted(genes.itertuples(), key=lambda row: (row.start + row.end) / 2)
+    rows = sorted(display.rows(genes), key=lambda row: (row.start + row.end) / 2)
     widths = [svg.width_of(str(row.gene), 11) + 10 for row in rows]
     places = [x.inside((row.start + row.end) / 2) for row in rows]
     if sum(widths) > box.right - box.left:  # no room for all names: the main gene keeps its own

@@ -66,7 +66,14 @@ class Point:
     @property
     def title(self) -> str:
         """The day with a capital, and whether it is the baseline."""
-        return words.sentence(self.when)[:-1] + (", baseline" if self.track["baseline"] else "")
+        return words.sentence(self.when)[:-1] + (f", {self.role}" if self.role else "")
+
+    @property
+    def role(self) -> str:
+        """What the sample is to the others: baseline, or standing in for it after treatment."""
+        if not self.track["baseline"]:
+            return ""
+        return "baseline" if number(self.track["day"]) <= 0 else "stands in as baseline"
 
 
 @dataclass(frozen=True)
@@ -143,7 +150,10 @@ def target(timeline: Sequence[Point], track: Sheet) -> tuple[Point | None, str]:
     It is the one nearest to the target day of the track's settings, within their window; without
     settings the last one. None, with the reason, when there is none.
     """
-    later = [p for p in timeline if not p.track["baseline"]]
+    first = number(lead(timeline).track["day"])
+    later = [
+        p for p in timeline if not p.track["baseline"] and number(p.track["day"]) >= first
+    ]  # fmt: skip
     if not later:
         return None, "there is no time point to compare with the baseline"
     stored = settings([track]).get("track", {})
@@ -172,7 +182,7 @@ def erbb2_card(timeline: Sequence[Point], track: Sheet) -> Card:
 
 
 def _about(what: str, point: Point) -> str:
-    return f"{what} at {point.when}" + (" (baseline)" if point.track["baseline"] else "")
+    return f"{what} at {point.when}" + (f" ({point.role})" if point.role else "")
 
 
 #: More time points than this are left to the table below the cards.
@@ -294,9 +304,9 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
                     [(words.sentence(name), "")])  # fmt: skip
     row = point.track
     word, ratio, bounds = change(row, "")
-    lines = [(ratio, bounds)]
+    lines = [(ratio, bounds)] if ratio else []
     if row["change"] == "not_evaluable":
-        lines = [(words.sentence(text(row["reason"])) or f"Reason {words.NOT_KNOWN}.", "")]
+        lines.append((words.sentence(reason_of(row, "change")) or "Reason not known.", ""))
     else:
         baseline = fraction_word(lead(timeline))
         lines.append((f"From {baseline} to {fraction_word(point)}", ""))
@@ -319,6 +329,22 @@ def fraction_word(point: Point) -> str:
     return palette.STATUS[row["status"]].lower()
 
 
+#: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
+NONE_LEFT = 0.01
+#: How the parts of the track's reason begin, by the column that they explain.
+REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: "}
+
+
+def reason_of(row: Row, column: str) -> str:
+    """The part of the track's reason that explains a column; all of it when it has no parts."""
+    whole = text(row["reason"])
+    for part in whole.split("; "):
+        if part.startswith(REASON_PARTS[column]):
+            said = part.removeprefix(REASON_PARTS[column])
+            return said.removeprefix(f"{words.NOT_EVALUABLE}, ")
+    return whole
+
+
 def change(row: Row, prefix: str) -> tuple[str, str, str]:
     """A change in a word or two, the ratio behind it, and the ratio's interval.
 
@@ -328,9 +354,9 @@ def change(row: Row, prefix: str) -> tuple[str, str, str]:
     kind = row[f"{prefix}change"]
     ratio, low, high = (number(row[f"{prefix}ratio{end}"]) for end in ("", "_low", "_high"))
     word = palette.CHANGE[kind]
-    if kind in ("baseline", "not_evaluable"):
+    if not (known(ratio) or known(low) or known(high)):
         return word, "", ""
-    bounded_above = not known(ratio) or not known(low) or low == 0
+    bounded_above = not known(ratio) or not known(low) or low <= NONE_LEFT
     if kind == "decrease" and bounded_above and known(high) and high < 1:
         word = f"Decrease of at least {words.share(1 - high)}{words.SPACE}%"
     elif kind == "increase" and known(low) and not (known(ratio) and known(high)):
@@ -368,10 +394,11 @@ def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
         items.append(("tumor DNA not detected", text(point.fraction["reason"])))
     if call in ("indeterminate", "failed"):
         items.append((f"ERBB2 {call}", text(point.erbb2["reason"])))
-    kinds = (("change", "tumor fraction"), ("erbb2_change", "ERBB2"))
-    unclear = [what for key, what in kinds if point.track[key] == "not_evaluable"]
-    if unclear and compared:
-        items.append((f"change in {words.listing(unclear)}", text(point.track["reason"])))
+    if point.role and number(point.track["day"]) > 0:
+        items.append(("baseline", text(point.track["reason"])))
+    for column, what in (("change", "tumor fraction"), ("erbb2_change", "ERBB2 excess copies")):
+        if point.track[column] == "not_evaluable" and compared:
+            items.append((f"change in {what}", reason_of(point.track, column)))
     return items
 
 
@@ -466,11 +493,13 @@ def gene_matrix(timeline: Sequence[Point]) -> tuple[list[dict[str, Any]], int]:
 
 def _gene_cell(row: Row | None) -> dict[str, Any]:
     if row is None:
-        return {"call": Cell("Not tested", "", "missing"), "copies": "", "pcn": ""}
+        return {"call": Cell("Not tested", "", "missing"), "values": []}
     return {
         "call": Cell(palette.CALL[row["call"]], "", row["call"]),
-        "copies": _with_bounds(row, "copies", words.copies),
-        "pcn": _with_bounds(row, "pcn", words.plasma_copies),
+        "values": [
+            ("copies", _value(row, "copies", words.copies)),
+            ("pCN", _value(row, "pcn", words.plasma_copies)),
+        ],
     }
 
 
@@ -607,7 +636,7 @@ def origin_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
         for table, sheet in sample.sheets().items()
     ]:
         shown = [
-            (key, value)
+            (key, words.NOT_KNOWN if value.lower() in ("", "nan") else value)
             for key, value in sheet.meta.items()
             if key not in _SAID and not key.startswith("settings.")
         ]

@@ -52,6 +52,8 @@ def plasma_copies(value: float) -> str:
 
 def fold(value: float) -> str:
     """A ratio to baseline."""
+    if value < 0.0005:
+        return "0"
     return decimals(value, 1 if value >= 9.995 else 3 if value < 0.095 else 2)
 
 
