@@ -27,6 +27,11 @@ format: develop  ## write the code as `make check` wants it
 	$(PY) -m ruff format .
 	$(VENV)/bin/snakefmt Snakefile workflow
 
+.PHONY: docs
+docs: develop  ## docs/files.md from the tables, docs/img/pcn.svg from the formula
+	PYTHONPATH=src $(PY) docs/make_files.py
+	PYTHONPATH=src $(PY) docs/make_figures.py
+
 .PHONY: test
 test:  ## all tests
 	./ctcnv test

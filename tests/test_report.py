@@ -15,7 +15,7 @@ import pytest
 from tests import fakes
 
 from ctcnv import cli, report, schema
-from ctcnv.report import Sample, Sheet, patient_report, svg, view, words
+from ctcnv.report import Sample, Sheet, methods, patient_report, svg, view, words
 
 NAN = float("nan")
 CASES = fakes.cases(atom_bp=500_000)
@@ -87,7 +87,7 @@ def test_every_change_is_shown_by_its_word(change):
 
 def test_indeterminate_reads_as_a_sample_that_could_not_have_shown_it(pages):
     text = words_of(pages["unclear"])
-    assert "This sample could not have shown an amplification: only 85 copies" in text
+    assert "This sample could not have shown an amplification of fewer than 85 copies" in text
     assert "It is not a negative result." in text
 
 
@@ -96,7 +96,9 @@ def test_indeterminate_without_detectable_copies_says_that_no_number_would_do():
     samples = samples_of(fake)
     genes = samples[0].genes.frame.assign(detectable_copies=NAN)
     samples[0] = dataclasses.replace(samples[0], genes=Sheet(genes, samples[0].genes.meta))
-    assert "no number of copies would have been seen" in words_of(page_of(fake, samples=samples))
+    assert "shown an amplification, whatever its number of copies." in words_of(
+        page_of(fake, samples=samples)
+    )
 
 
 def test_a_fall_below_the_limit_is_given_as_a_bound():
@@ -247,7 +249,7 @@ def test_all_settings_of_the_run_are_listed(pages):
 
 def test_a_setting_that_differs_between_samples_is_told():
     sheets = [Sheet(pd.DataFrame(), {"settings.genes": f'{{"a": {n}}}'}) for n in (1, 2)]
-    rows = view.setting_rows(sheets[0], [])
+    rows = methods.setting_rows(sheets[0], [])
     assert rows == [("genes", [("a", "1")])]
     assert view.settings(sheets) == {"genes": {"a": [1, 2]}}
 
@@ -283,6 +285,10 @@ def test_labels_are_spread_until_none_overlap():
     assert all(b - a >= 20 for a, b in itertools.pairwise(centres))
     assert centres[0] >= 10
     assert centres[-1] <= 90
+
+
+def test_labels_with_room_stay_in_place_and_others_share_the_shift():
+    assert svg.spread([10, 50, 52], [10, 20, 20], 0, 100) == [10, 41, 61]
 
 
 # The command -----------------------------------------------------------------------------------

@@ -34,9 +34,13 @@ class Dispersion:
         return np.asarray(np.interp(np.log(sizes), np.log(self.atoms), self.tau))
 
     def variance(self, expected: ArrayLike, atoms: ArrayLike, ratio: ArrayLike = 1.0) -> Array:
-        """Variance of observed/expected:  r / E + (r * tau)^2  (Poisson plus over-dispersion)."""
-        level = np.maximum(np.asarray(ratio, dtype=float), 0.0)
+        """Variance of observed/expected:  r / E + (r * tau)^2  (Poisson plus over-dispersion).
+
+        The ratio is at least 1/E, one fragment: where none was counted, some could have been.
+        """
         counts = np.asarray(expected, dtype=float)
+        with np.errstate(divide="ignore"):
+            level = np.maximum(np.asarray(ratio, dtype=float), 1 / counts)
         with np.errstate(divide="ignore"):
             return np.asarray(level / counts + (level * self.at(atoms)) ** 2)
 

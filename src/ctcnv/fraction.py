@@ -14,19 +14,20 @@ and the limit of detection.
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from ctcnv.compiled import compiled
 from ctcnv.dispersion import Dispersion
 from ctcnv.model import FractionSettings
 from ctcnv.normalize import Windows, windows
-from ctcnv.robust import weighted_quantile
 from ctcnv.schema import FRACTION, GRID, SOLUTIONS
 from ctcnv.segment import window_atoms
 
@@ -36,10 +37,18 @@ log = logging.getLogger(__name__)
 
 #: Smallest tumor fraction of the grid; below, no shallow library tells it from zero.
 MIN_FRACTION = 0.001
-#: First round of the grid, and the size to which the region with mass is divided again.
-COARSE_FRACTIONS, FINE_FRACTIONS, FINE_PLOIDIES = 40, 60, 24
-#: Rounds of refinement, and the mass outside that a refined grid may lose.
-MAX_ROUNDS, LOST_MASS = 3, 1e-4
+#: First round of the grid: fractions below 0.1 in equal ratios, above in equal steps.
+LOW_FRACTIONS, FRACTION_STEP = 24, 0.02
+#: Step of the ploidy in the first round as a change of the overall level, which the data fix.
+LEVEL_STEP = 0.01
+#: Windows of the first round, which is only to find where the mass is.
+SCOUT_WINDOWS = 300
+#: From a heavily rearranged genome to one with few events, around the typical ``step_decay``.
+DECAY_FACTORS = (0.5, 1.0, 1.5)
+#: A cell with less than this share of the mass is dropped.
+KEPT_MASS = 1e-6
+#: Half a cell may change a ratio by this share of the noise of the level.
+RESOLUTION = 0.5
 #: Windows of the detection score: large, because its tumors are arms, and few, because it is
 #: computed for every simulated genome.
 SCORE_WINDOWS = 600
@@ -57,7 +66,8 @@ class Evidence:
 
     first : 1 where a chromosome begins; ratio; counting : 1/expected; tau2 : squared
     over-dispersion; inflation : by how much neighbouring windows fail to be independent;
-    block_tau : over-dispersion of a region of typical segment size, ``block`` windows wide.
+    block_tau : over-dispersion of a region of typical segment size, ``block`` windows wide;
+    chrom_tau : of a chromosome.
     """
 
     first: NDArray[np.int8]
@@ -67,6 +77,7 @@ class Evidence:
     inflation: float
     block: int
     block_tau: float
+    chrom_tau: float
 
 
 @dataclass(frozen=True)
@@ -77,38 +88,38 @@ class States:
     subclonal: NDArray[np.bool_]
     change: float
 
-    def prior(self, ploidy: Array, *, settings: FractionSettings) -> Array:
-        """(cells, states): exp(-step_decay * |C - P| * 2 / P), half copies share
-        ``subclonal_weight``.
-
-        A step is measured in units of half the ploidy, because a doubled genome carries the events
-        from before its doubling as steps of two.
-        """
-        steps = np.abs(self.copies[None, :] - ploidy[:, None]) * 2 / ploidy[:, None]
-        weight = np.exp(-settings.step_decay * steps)
+    def prior(self, ploidy: Array, *, decay: float, subclonal_weight: float) -> Array:
+        """(cells, states): exp(-decay * |C - P|); fractions of copies share
+        ``subclonal_weight``."""
+        weight = np.exp(-decay * np.abs(self.copies[None, :] - ploidy[:, None]))
         whole = np.where(self.subclonal, 0.0, weight)
-        half = np.where(self.subclonal, weight, 0.0)
-        share = settings.subclonal_weight
-        return np.asarray(
-            (1 - share) * whole / whole.sum(axis=1, keepdims=True)
-            + share * half / half.sum(axis=1, keepdims=True)
-        )
+        part = np.where(self.subclonal, weight, 0.0)
+        whole = whole / whole.sum(axis=1, keepdims=True)
+        if subclonal_weight == 0:
+            return np.asarray(whole)
+        part = part / part.sum(axis=1, keepdims=True)
+        return np.asarray((1 - subclonal_weight) * whole + subclonal_weight * part)
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """The surface: cells with fraction, ploidy and probability (given that there is tumor)."""
+    """The surface: cells with fraction, ploidy and probability (given that there is tumor), the log
+    Bayes factor of tumor against none, and the half sizes of the cells."""
 
     fraction: Array
     ploidy: Array
     probability: Array
     log_bayes: float
+    half_fraction: Array
+    half_ploidy: Array
 
     def quantiles(self, probabilities: list[float]) -> Array:
-        """Quantiles of the fraction over the cells."""
-        values, index = np.unique(self.fraction, return_inverse=True)
-        mass = np.asarray(np.bincount(index, weights=self.probability), dtype=float)
-        return weighted_quantile(values, mass, np.array(probabilities))
+        """Quantiles of the fraction: the mass of a cell lies evenly between its edges."""
+        edges = np.unique(np.concatenate([self.fraction - self.half_fraction,
+                                          self.fraction + self.half_fraction]))  # fmt: skip
+        below = (edges[:, None] - (self.fraction - self.half_fraction)) / (2 * self.half_fraction)
+        cumulative = np.clip(below, 0.0, 1.0) @ self.probability
+        return np.asarray(np.interp(np.array(probabilities), cumulative, edges))
 
 
 @dataclass(frozen=True)
@@ -133,7 +144,8 @@ def estimate(
     score, _ = detection_score(coarse, settings=settings)
     p_value = tail_probability(score, null.scores)
     detected = p_value <= settings.false_positive
-    posterior = posterior_surface(fine, settings=settings)
+    scout = evidence(profile, dispersion=dispersion, settings=settings, max_windows=SCOUT_WINDOWS)
+    posterior = posterior_surface(fine, scout or coarse, settings=settings)
     odds = settings.prior_tumor / (1 - settings.prior_tumor) * np.exp(min(posterior.log_bayes, 500))
     p_tumor = float(odds / (1 + odds))
     modes = solutions(posterior) if detected else SOLUTIONS.empty()
@@ -268,20 +280,24 @@ def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) 
     block = int(np.clip(round(n / breakpoints), 1, n))
     atoms = float(np.median(summed.atoms))
     block_tau = float(dispersion.at(block * atoms))
+    chrom_tau = min(block_tau, float(dispersion.at(summed.atoms.sum() / max(1, first.sum()))))
     one = float(np.median(counting + tau2))
     together = block_tau**2 + float(np.median(counting)) / block
-    return Evidence(first, summed.ratio, counting, tau2, max(1.0, together * block / one), block,
-                    block_tau)  # fmt: skip
+    inflation = max(1.0, together * block / one)
+    return Evidence(first, summed.ratio, counting, tau2, inflation, block, block_tau, chrom_tau)
 
 
-def copy_states(*, n_windows: int, max_copies: int, breakpoints: float) -> States:
-    """Whole copies 0..max and half copies between 1 and 4 for subclonal events.
+def copy_states(*, n_windows: int, max_copies: int, breakpoints: float, subclonal: bool) -> States:
+    """Whole copies 0..max and, for ``subclonal`` events, the halves between them.
+
+    The halves lie between all whole copies alike: a prior that had more of them around one ploidy
+    would favour it.
 
     change : chance of a new draw at a window, so that a genome has ``breakpoints`` of them.
     """
     whole = np.arange(max_copies + 1, dtype=float)
-    half = np.arange(1.5, min(4.0, max_copies), 1.0)
-    copies = np.concatenate([whole, half])
+    halves = whole[:-1] + 0.5 if subclonal else whole[:0]
+    copies = np.concatenate([whole, halves])
     return States(copies, copies != np.floor(copies), min(0.5, breakpoints / n_windows))
 
 
@@ -291,61 +307,66 @@ def copy_states(*, n_windows: int, max_copies: int, breakpoints: float) -> State
 @compiled
 def forward(
     first: NDArray[np.int8], ratio: Array, counting: Array, tau2: Array, inflation: float,
-    level: Array, prior: Array, extra: Array, change: float, tail_df: int,
+    level: Array, prior: Array, change: float, tail_df: int,
 ) -> Array:  # fmt: skip
-    """Log likelihood of each cell, up to a constant shared by all.
+    """Log likelihood of each cell under each prior, (priors, cells), up to a shared constant.
 
-    level, prior : (cells, states) ratio and prior probability of each state; extra : (cells,)
-    variance of heterogeneity.  Emission is Student's t with an odd number of degrees of freedom,
-    so that its power is a whole number:
-    f = v^-1/2 * (1 + (r - mu)^2 / (df * v))^-((df + 1) / 2),
-    v = inflation*(mu/E + mu^2 tau^2) + extra.
+    level : (cells, states) ratio of each state; prior : (priors, cells, states).  Emission is
+    Student's t with an odd number of degrees of freedom, so that its power is a whole number:
+    f = v^-1/2 * (1 + (r - mu)^2 / (df * v))^-((df + 1) / 2),  v = inflation*(mu/E + mu^2 tau^2).
     Transition:  a'(s) = f(s) * ((1 - change)*a(s) + change*prior(s)); a chromosome starts from the
     prior.  Scaled at every window.
     """
-    n_cells, n_states = level.shape
+    n_priors, n_cells, n_states = prior.shape
     n = len(ratio)
     half = (tail_df + 1) // 2
-    total = np.zeros(n_cells)
-    a = np.empty(n_states)
+    total = np.zeros((n_priors, n_cells))
+    a = np.empty((n_priors, n_states))
+    emission = np.empty(n_states)
     for cell in range(n_cells):
-        log_likelihood = 0.0
         for w in range(n):
-            norm = 0.0
             for s in range(n_states):
                 mu = level[cell, s]
-                v = inflation * (max(mu, 0.01) * counting[w] + mu * mu * tau2[w]) + extra[cell]
+                v = inflation * (max(mu, 0.01) * counting[w] + mu * mu * tau2[w])
                 deviation = ratio[w] - mu
                 q = 1.0 + deviation * deviation / (tail_df * v)
                 power = q
                 for _ in range(half - 1):
                     power *= q
-                start = prior[cell, s]
-                weight = start if first[w] == 1 else (1.0 - change) * a[s] + change * start
-                a[s] = weight / (power * np.sqrt(v))
-                norm += a[s]
-            for s in range(n_states):
-                a[s] /= norm
-            log_likelihood += np.log(norm)
-        total[cell] = log_likelihood
+                emission[s] = 1.0 / (power * np.sqrt(v))
+            for k in range(n_priors):
+                norm = 0.0
+                for s in range(n_states):
+                    start = prior[k, cell, s]
+                    weight = start if first[w] == 1 else (1.0 - change) * a[k, s] + change * start
+                    a[k, s] = weight * emission[s]
+                    norm += a[k, s]
+                scale = 1.0 / norm
+                for s in range(n_states):
+                    a[k, s] *= scale
+                total[k, cell] += np.log(norm)
     return total
 
 
 def log_likelihoods(
-    seen: Evidence, fraction: Array, ploidy: Array, *, max_copies: int, settings: FractionSettings
-) -> Array:
-    """Log likelihood of cells (fraction, ploidy), each (cells,), minus that of no tumor."""
-    states = copy_states(n_windows=len(seen.ratio), max_copies=max_copies,
-                         breakpoints=settings.breakpoints)  # fmt: skip
+    seen: Evidence, fraction: Array, ploidy: Array, *, states: States, decays: Sequence[float],
+    settings: FractionSettings,
+) -> Array:  # fmt: skip
+    """Log likelihood of cells (fraction, ploidy), each (cells,), minus that of no tumor.
+
+    How rearranged a genome is differs between tumors, and an assumption about it would decide
+    between explanations that fit equally well (one copy more everywhere). The likelihood is
+    therefore averaged over several ``decays`` of the prior of the states.
+    """
     level = ratio_of(states.copies[None, :], fraction[:, None], ploidy[:, None])
-    prior = states.prior(ploidy, settings=settings)
-    # Cells of one segment share their deviation from a whole state, so that the variance of a
-    # window is that of the segment times its windows.
-    step = fraction / (fraction * ploidy + 2 * (1 - fraction))
-    extra = seen.block * (settings.heterogeneity * step) ** 2
-    with_tumor = forward(seen.first, seen.ratio, seen.counting, seen.tau2, seen.inflation, level,
-                         prior, extra, states.change, settings.tail_df)  # fmt: skip
-    return np.asarray(with_tumor - log_likelihood_of_none(seen, tail_df=settings.tail_df))
+    share = settings.subclonal_weight if states.subclonal.any() else 0.0
+    priors = np.stack(
+        [states.prior(ploidy, decay=decay, subclonal_weight=share) for decay in decays]
+    )
+    each = forward(seen.first, seen.ratio, seen.counting, seen.tau2, seen.inflation, level, priors,
+                   states.change, settings.tail_df)  # fmt: skip
+    none = log_likelihood_of_none(seen, tail_df=settings.tail_df)
+    return np.asarray(logsumexp(each, axis=0) - np.log(len(each)) - none)
 
 
 def log_likelihood_of_none(seen: Evidence, *, tail_df: int) -> float:
@@ -373,52 +394,110 @@ def log_prior(fraction: Array, ploidy: Array, *, settings: FractionSettings) -> 
     return np.log((1 - doubled) * normal(2.0) + doubled * normal(3.5)) - np.log(fraction)
 
 
-def posterior_surface(seen: Evidence, *, settings: FractionSettings) -> Posterior:
-    """The posterior over a grid that is refined to where the mass is."""
-    fractions = np.geomspace(MIN_FRACTION, settings.max_fraction, COARSE_FRACTIONS)
-    ploidies = np.arange(settings.min_ploidy, settings.max_ploidy + 1e-9, settings.ploidy_step)
-    prior_mass = _total(fractions, ploidies, lambda t, p: np.exp(
-        log_prior(t, p, settings=settings)))  # fmt: skip
-    for _ in range(MAX_ROUNDS):
-        t, p = (a.ravel() for a in np.meshgrid(fractions, ploidies, indexing="ij"))
-        relative = log_likelihoods(seen, t, p, max_copies=settings.max_copies, settings=settings)
-        logs = relative + log_prior(t, p, settings=settings) + np.log(_areas(fractions, ploidies))
+@dataclass(frozen=True)
+class _Grid:
+    """Cells of the plane of fraction and ploidy: centres and half sizes, each (cells,)."""
+
+    fraction: Array
+    ploidy: Array
+    half_fraction: Array
+    half_ploidy: Array
+
+    @property
+    def area(self) -> Array:
+        """Area of each cell."""
+        return 4 * self.half_fraction * self.half_ploidy
+
+    def divided(self, keep: NDArray[np.bool_], resolution: float) -> _Grid:
+        """The kept cells, halved in each direction in which the ratio of a region changes by more
+        than ``resolution`` across half a cell: by dT of one copy, and by T*dP/2 of the level."""
+        t, p, dt, dp = (a[keep] for a in (self.fraction, self.ploidy, self.half_fraction,
+                                          self.half_ploidy))  # fmt: skip
+        wide = dt / 2 > resolution
+        t = np.concatenate([t[~wide], t[wide] - dt[wide] / 2, t[wide] + dt[wide] / 2])
+        p = np.concatenate([p[~wide], p[wide], p[wide]])
+        dp = np.concatenate([dp[~wide], dp[wide], dp[wide]])
+        dt = np.concatenate([dt[~wide], dt[wide] / 2, dt[wide] / 2])
+        high = dp * t / 2 > resolution
+        return _Grid(
+            np.concatenate([t[~high], t[high], t[high]]),
+            np.concatenate([p[~high], p[high] - dp[high] / 2, p[high] + dp[high] / 2]),
+            np.concatenate([dt[~high], dt[high], dt[high]]),
+            np.concatenate([dp[~high], dp[high] / 2, dp[high] / 2]),
+        )
+
+
+def first_grid(*, settings: FractionSettings) -> _Grid:
+    """The cells of the first round.
+
+    The level of the whole profile, 1/(T*P + 2*(1-T)), is known far better than the ploidy of a
+    sample with little tumor DNA, and as well as that of one with much. The step of the ploidy is
+    therefore ``LEVEL_STEP`` of the level, at most ``ploidy_step``.
+    """
+    low = np.geomspace(MIN_FRACTION, 0.1, LOW_FRACTIONS + 1)
+    edges = np.concatenate([low[:-1], np.arange(0.1, settings.max_fraction, FRACTION_STEP),
+                            [settings.max_fraction]])  # fmt: skip
+    parts = []
+    for left, right in itertools.pairwise(edges):
+        t = (left + right) / 2
+        step = min(settings.ploidy_step, LEVEL_STEP * 2 / t)
+        n = max(1, int(np.ceil((settings.max_ploidy - settings.min_ploidy) / step)))
+        bounds = np.linspace(settings.min_ploidy, settings.max_ploidy, n + 1)
+        parts.append(
+            np.stack([np.full(n, t), (bounds[1:] + bounds[:-1]) / 2,
+                      np.full(n, (right - left) / 2), np.diff(bounds) / 2])
+        )  # fmt: skip
+    return _Grid(*np.concatenate(parts, axis=1))
+
+
+def posterior_surface(fine: Evidence, coarse: Evidence, *, settings: FractionSettings) -> Posterior:
+    """The posterior on cells that are divided where the mass is.
+
+    A good library fixes fraction and ploidy so well that a coarse grid would miss every mode. The
+    first rounds therefore look at the data through a wider noise, as wide as their cells are
+    coarse. Each round drops the cells without mass, halves the others where they are wider than
+    the noise, and halves the noise, until it is that of the data. ``coarse`` has few windows and
+    serves the first round.
+    """
+    grid = first_grid(settings=settings)
+    prior_mass = float(np.sum(np.exp(log_prior(grid.fraction, grid.ploidy, settings=settings))
+                              * grid.area))  # fmt: skip
+    sd = level_sd(fine)
+    widening = max(1.0, LEVEL_STEP / sd)
+    seen = coarse
+    while True:
+        logs = _log_mass(seen, grid, widening=widening, settings=settings)
         peak = float(logs.max())
-        weight = np.exp(logs - peak)
-        mass = weight.reshape(len(fractions), len(ploidies)) / weight.sum()
-        log_bayes = peak + float(np.log(weight.sum())) - float(np.log(prior_mass))
-        next_fractions = _refined(fractions, mass.sum(axis=1), FINE_FRACTIONS)
-        next_ploidies = _refined(ploidies, mass.sum(axis=0), FINE_PLOIDIES)
-        if _resolved(fractions, mass.sum(axis=1)):
+        mass = np.exp(logs - peak)
+        total = float(mass.sum())
+        mass /= total
+        if widening == 1 and seen is fine:
             break
-        fractions, ploidies = next_fractions, next_ploidies
-    return Posterior(t, p, mass.ravel(), log_bayes)
+        widening = max(1.0, widening / 2)
+        grid = grid.divided(mass > KEPT_MASS, RESOLUTION * sd * widening)
+        seen = fine
+    log_bayes = peak + float(np.log(total)) - float(np.log(prior_mass))
+    return Posterior(grid.fraction, grid.ploidy, mass, log_bayes, grid.half_fraction,
+                     grid.half_ploidy)  # fmt: skip
 
 
-def _areas(fractions: Array, ploidies: Array) -> Array:
-    """Area of each cell of the grid, flattened."""
-    return np.outer(np.gradient(fractions), np.gradient(ploidies)).ravel()
+def level_sd(seen: Evidence) -> float:
+    """Standard deviation with which the windows together fix the level of the profile."""
+    variance = seen.inflation * float(np.median(seen.counting + seen.tau2)) / len(seen.ratio)
+    return float(np.sqrt(variance))
 
 
-def _total(fractions: Array, ploidies: Array, density: Callable[[Array, Array], Array]) -> float:
-    t, p = (a.ravel() for a in np.meshgrid(fractions, ploidies, indexing="ij"))
-    return float(np.sum(density(t, p) * _areas(fractions, ploidies)))
-
-
-def _refined(values: Array, mass: Array, n: int) -> Array:
-    """n values over the range that holds all but ``LOST_MASS`` of the mass, one step wider."""
-    cumulative = np.cumsum(mass)
-    low = max(0, int(np.searchsorted(cumulative, LOST_MASS / 2)) - 1)
-    high = min(len(values) - 1, int(np.searchsorted(cumulative, 1 - LOST_MASS / 2)) + 1)
-    return np.linspace(values[low], values[high], n)
-
-
-def _resolved(values: Array, mass: Array) -> bool:
-    """Whether the posterior spreads over enough grid values to be read off."""
-    mean = float(np.sum(values * mass))
-    sd = float(np.sqrt(np.sum((values - mean) ** 2 * mass)))
-    step = float(np.interp(mean, values, np.gradient(values)))
-    return sd > 2 * step
+def _log_mass(seen: Evidence, grid: _Grid, *, widening: float, settings: FractionSettings) -> Array:
+    """Unnormalised log posterior mass of each cell, the noise widened."""
+    states = copy_states(n_windows=len(seen.ratio), max_copies=settings.max_copies,
+                         breakpoints=settings.breakpoints, subclonal=True)  # fmt: skip
+    decays = [factor * settings.step_decay for factor in DECAY_FACTORS]
+    wider = replace(seen, inflation=seen.inflation * widening**2)
+    relative = log_likelihoods(wider, grid.fraction, grid.ploidy, states=states, decays=decays,
+                               settings=settings)  # fmt: skip
+    return np.asarray(
+        relative + log_prior(grid.fraction, grid.ploidy, settings=settings) + np.log(grid.area)
+    )
 
 
 def solutions(posterior: Posterior) -> pd.DataFrame:
@@ -426,22 +505,19 @@ def solutions(posterior: Posterior) -> pd.DataFrame:
 
     Modes with less than 1 % are left out; the rest is ranked by weight.
     """
-    fractions, ploidies = np.unique(posterior.fraction), np.unique(posterior.ploidy)
-    mass = posterior.probability.reshape(len(fractions), len(ploidies))
-    density = mass / _areas(fractions, ploidies).reshape(mass.shape)
-    top = _basins(density)
-    found = []
-    for peak in np.unique(top):
-        i, j = np.unravel_index(peak, mass.shape)
-        found.append((float(mass.ravel()[top.ravel() == peak].sum()), fractions[i], ploidies[j]))
+    top = _basins(posterior)
+    found = [
+        (float(posterior.probability[top == peak].sum()), int(peak)) for peak in np.unique(top)
+    ]
     found.sort(key=lambda mode: -mode[0])
-    kept = [mode for mode in found if mode[0] >= MIN_SOLUTION_WEIGHT]
+    kept = [mode for mode in found if mode[0] >= MIN_SOLUTION_WEIGHT] or found[:1]
+    peaks = [peak for _, peak in kept]
     return pd.DataFrame(
         {
             "solution": np.arange(1, len(kept) + 1),
-            "fraction": [mode[1] for mode in kept],
-            "ploidy": [mode[2] for mode in kept],
-            "weight": [mode[0] for mode in kept],
+            "fraction": posterior.fraction[peaks],
+            "ploidy": posterior.ploidy[peaks],
+            "weight": [weight for weight, _ in kept],
             "erbb2_copies": np.full(len(kept), np.nan),
         }
     )
@@ -450,24 +526,27 @@ def solutions(posterior: Posterior) -> pd.DataFrame:
 MIN_SOLUTION_WEIGHT = 0.01
 
 
-def _basins(density: Array) -> NDArray[np.int_]:
-    """For each cell the flat index of the local maximum that steepest ascent leads to."""
-    n_i, n_j = density.shape
-    padded = np.pad(density, 1, constant_values=-np.inf)
-    index = np.arange(n_i * n_j).reshape(n_i, n_j)
-    best, to = density.copy(), index.copy()
-    for di in (-1, 0, 1):
-        for dj in (-1, 0, 1):
-            other = padded[1 + di : 1 + di + n_i, 1 + dj : 1 + dj + n_j]
-            better = other > best
-            best = np.where(better, other, best)
-            to = np.where(better, index + di * n_j + dj, to)
-    flat = to.ravel()
+def _basins(posterior: Posterior) -> NDArray[np.int_]:
+    """For each cell the index of the mode that steepest ascent over touching cells leads to."""
+    t, p = posterior.fraction, posterior.ploidy
+    dt, dp = posterior.half_fraction, posterior.half_ploidy
+    density = posterior.probability / (dt * dp)
+    to = np.arange(len(t))
+    for i in range(len(t)):
+        near = (np.abs(t - t[i]) <= (dt + dt[i]) * TOUCH) & (
+            np.abs(p - p[i]) <= (dp + dp[i]) * TOUCH
+        )
+        inside = np.flatnonzero(near)
+        to[i] = inside[np.argmax(density[inside])]
     while True:
-        further = flat[flat]
-        if np.array_equal(further, flat):
-            return flat.reshape(n_i, n_j)
-        flat = further
+        further = to[to]
+        if np.array_equal(further, to):
+            return to
+        to = further
+
+
+#: Cells touch when their centres are within this many times their half sizes.
+TOUCH = 1.01
 
 
 # Null, limit of blank, limit of detection --------------------------------------------------------
@@ -484,9 +563,13 @@ class Null:
 def detection_score(seen: Evidence, *, settings: FractionSettings) -> tuple[float, float]:
     """Largest log likelihood ratio of tumor against none over small fractions of a near-diploid
     tumor, and the fraction where it is reached (0 when none is better than no tumor)."""
-    relative = log_likelihoods(
-        seen, SCORE_FRACTIONS, np.full(len(SCORE_FRACTIONS), 2.0), max_copies=4, settings=settings
+    states = copy_states(
+        n_windows=len(seen.ratio), max_copies=4, breakpoints=settings.breakpoints, subclonal=False
     )
+    relative = log_likelihoods(
+        seen, SCORE_FRACTIONS, np.full(len(SCORE_FRACTIONS), 2.0), states=states,
+        decays=[settings.step_decay], settings=settings,
+    )  # fmt: skip
     best = int(np.argmax(relative))
     score = float(relative[best])
     return score, float(SCORE_FRACTIONS[best]) if score > 0 else 0.0
@@ -496,7 +579,7 @@ def null_scores(seen: Evidence, *, settings: FractionSettings) -> Null:
     """The same score for healthy genomes simulated with this sample's depth and noise."""
     rng = np.random.default_rng(settings.seed)
     pairs = [
-        detection_score(_with_ratio(seen, 1 + noise(seen, rng, tail_df=settings.tail_df)),
+        detection_score(replace(seen, ratio=1 + noise(seen, rng, tail_df=settings.tail_df)),
                         settings=settings)
         for _ in range(settings.null_draws)
     ]  # fmt: skip
@@ -505,19 +588,17 @@ def null_scores(seen: Evidence, *, settings: FractionSettings) -> Null:
 
 
 def noise(seen: Evidence, rng: np.random.Generator, *, tail_df: int) -> Array:
-    """One draw of the noise of all windows: waves shared by a block, and t noise of each window."""
+    """One draw of the noise of all windows: waves that a chromosome and a block share, and t noise
+    of each window, so that regions of each size vary as the dispersion says."""
     n = len(seen.ratio)
-    starts = np.cumsum(seen.first)
-    position = np.arange(n) - np.flatnonzero(seen.first)[starts - 1]
-    _, block = np.unique(starts * n + position // seen.block, return_inverse=True)
-    wave = rng.normal(0, seen.block_tau, size=int(block.max()) + 1)[block]
+    chrom = np.cumsum(seen.first) - 1
+    position = np.arange(n) - np.flatnonzero(seen.first)[chrom]
+    _, block = np.unique(chrom * n + position // seen.block, return_inverse=True)
+    slow = rng.normal(0, seen.chrom_tau, size=int(chrom.max()) + 1)[chrom]
+    of_block = np.sqrt(seen.block_tau**2 - seen.chrom_tau**2)
+    wave = rng.normal(0, of_block, size=int(block.max()) + 1)[block]
     own = np.sqrt(np.maximum(seen.tau2 - seen.block_tau**2, 0.0) + seen.counting)
-    return np.asarray(wave + own * rng.standard_t(tail_df, size=n))
-
-
-def _with_ratio(seen: Evidence, ratio: Array) -> Evidence:
-    return Evidence(seen.first, ratio, seen.counting, seen.tau2, seen.inflation, seen.block,
-                    seen.block_tau)  # fmt: skip
+    return np.asarray(slow + wave + own * rng.standard_t(tail_df, size=n))
 
 
 def tail_probability(score: float, null: Array) -> float:
@@ -549,7 +630,7 @@ def limit_of_detection(seen: Evidence, null: Array, *, settings: FractionSetting
             copies = _arm_level_copies(seen, rng, altered=settings.lod_altered)
             ploidy = float(copies.mean())
             level = ratio_of(copies, float(fraction), ploidy)
-            drawn = _with_ratio(seen, level * (1 + noise(seen, rng, tail_df=settings.tail_df)))
+            drawn = replace(seen, ratio=level * (1 + noise(seen, rng, tail_df=settings.tail_df)))
             score, _ = detection_score(drawn, settings=settings)
             found += tail_probability(score, null) <= settings.false_positive
         power = found / LOD_DRAWS

@@ -37,6 +37,8 @@ TAU2_FLOOR = 1e-9
 POWER = 0.95
 #: Normal quantiles at which the uncertainty of a ratio is carried through to copies.
 NODES = ndtri((np.arange(41) + 0.5) / 41)
+#: Share of the posterior that must allow zero or more copies for the rest to be left out.
+MIN_POSSIBLE = 0.01
 #: Posterior cells below this share of the largest are left out of the averages.
 CELL_FLOOR = 1e-6
 
@@ -179,6 +181,8 @@ def _measure_one(
     if high <= low:
         return UNSEEN
     arm = _arm(on, start, centromere)
+    # An atom across the centromere belongs to the arm of the gene that lies in it.
+    arm = (min(arm[0], low), max(arm[1], high))
     extents = symmetric_extents(on.start, on.end, (low, high), arm, settings.max_extent_bp)
     sums = [on.sums(*extent) for extent in extents]
     atoms = np.array([b - a for a, b in extents])
@@ -186,6 +190,9 @@ def _measure_one(
     ratios = observed / expected
     sds = np.sqrt(dispersion.variance(expected, atoms))
     p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
+    # A neighbour's gain is not the gene's: an extent that the gene's own atoms contradict is void.
+    gene_sd = np.sqrt(dispersion.variance(expected[0], atoms[0], ratios))
+    p_values = np.where(np.abs(ratios - ratios[0]) > Z95 * gene_sd, 1.0, p_values)
     best = int(np.argmin(p_values))
     p_value = float(min(1.0, p_values[best] * len(extents)))
     significant = p_value <= settings.false_positive
@@ -278,12 +285,16 @@ def _widest_support(
     rights = _steps(core[1], high)
     total_o, total_e = on.sums(low, high)
     phi = 1 + total_e / (high - low) * float(dispersion.at(1)) ** 2
+    core_o, core_e = on.sums(*core)
     best, chosen = -np.inf, core
     for left in lefts:
         for right in rights:
             o, e = on.sums(left, right)
             rest_o, rest_e = total_o - o, total_e - e
             if on.end[right - 1] - on.start[left] > settings.max_extent_bp:
+                continue
+            gene_sd = float(np.sqrt(dispersion.variance(core_e, core[1] - core[0], o / e)))
+            if abs(o / e - core_o / core_e) > Z95 * gene_sd:
                 continue
             value = (_log_ratio(o, e) + _log_ratio(rest_o, rest_e)
                      - _log_ratio(total_o, total_e)) / phi  # fmt: skip
@@ -371,15 +382,23 @@ class Cells:
         )
 
     def copies(self, ratio: float, sd: float, normal: int) -> tuple[Array, Array, Array]:
-        """Copies, ploidy and weight over cells and the uncertainty of the ratio, flattened."""
+        """Copies, ploidy and weight over cells and the uncertainty of the ratio, flattened.
+
+        No tumor has fewer than zero copies: explanations that would need them are left out, unless
+        they are all there is, which means none is left.
+        """
         ratios = np.maximum(ratio + sd * NODES, 0.0)
         copies = copies_of(ratios[None, :], self.fraction[:, None], self.ploidy[:, None],
                            normal=float(normal))  # fmt: skip
         shape = copies.shape
+        weight = np.broadcast_to(self.weight[:, None] / len(NODES), shape)
+        possible = np.where(copies >= 0, weight, 0.0)
+        if possible.sum() >= MIN_POSSIBLE * weight.sum():
+            weight = possible
         return (
             np.maximum(copies, 0.0).ravel(),
             np.broadcast_to(self.ploidy[:, None], shape).ravel(),
-            np.broadcast_to(self.weight[:, None] / len(NODES), shape).ravel(),
+            weight.ravel(),
         )
 
 

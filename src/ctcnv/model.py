@@ -135,7 +135,6 @@ class FractionSettings(Settings):
     breakpoints: float
     step_decay: float
     subclonal_weight: float
-    heterogeneity: float
     tail_df: int
     prior_tumor: float
     ploidy_sd: float
@@ -144,6 +143,11 @@ class FractionSettings(Settings):
     null_draws: int
     lod_altered: float
     seed: int
+
+    def __post_init__(self) -> None:
+        """The power of the t density must be a whole number."""
+        if self.tail_df < 1 or self.tail_df % 2 == 0:
+            raise ValueError(f"fraction.tail_df is {self.tail_df}; expected an odd number, as 5")
 
 
 @dataclass(frozen=True, kw_only=True)

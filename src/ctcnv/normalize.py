@@ -97,6 +97,9 @@ def normalize(
         reason[left_out] = panel.reason[left_out]
         usable = usable & ~left_out
         base = base * np.where(usable, panel.factor, np.nan)
+    unknown_gc = usable & ~np.isfinite(bins["gc"].to_numpy(dtype=float))
+    reason[unknown_gc] = "GC not known"
+    usable = usable & ~unknown_gc
     autosomal = is_autosome(bins["chrom"])
     fragments = int(observed[usable & autosomal].sum())
     if fragments < settings.min_fragments:
@@ -115,7 +118,8 @@ def normalize(
     unclear = usable & sexual & (sex is None)
     absent = usable & (copies == 0)
     reason[unclear] = "sex unclear"
-    reason[absent] = "no Y in a female"
+    if sex is not None:
+        reason[absent] = "no Y in a female"
     expected[unclear | absent] = np.nan
     expected *= copies / 2
     profile = _profile(bins, observed, expected, copies, reason)

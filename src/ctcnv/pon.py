@@ -90,6 +90,7 @@ def build(
         name: "too few fragments" for name, n in zip(names, alone, strict=True) if not n.sufficient
     }
     checks: dict[str, _Check] = {}
+    remarks: dict[str, str] = {}
     while True:
         used = [i for i, name in enumerate(names) if name not in reason]
         if not used:
@@ -115,17 +116,23 @@ def build(
             name: _check(n, dispersion, fraction_settings) for name, n in left.items()
         }  # fmt: skip
         outliers = _outliers({name: checks[name] for name in donors.names}, settings)
-        if not outliers or len(used) - len(outliers) < MIN_FOR_LEAVE_ONE_OUT:
+        # One bad normal makes the others look bad: the worst go first, then all is judged again.
+        allowed = min(max(1, len(used) // 8), len(used) - MIN_FOR_LEAVE_ONE_OUT)
+        worst = sorted(outliers, key=lambda name: checks[name].p_value)[: max(0, allowed)]
+        if not worst:
+            for name, why in outliers.items():
+                log.warning("normal %s does not fit (%s) but stays: too few others", name, why)
+                remarks[name] = f"kept although it does not fit: {why}"
             break
-        reason |= outliers
-        for name, why in outliers.items():
-            log.warning("normal %s is left out: %s", name, why)
+        for name in worst:
+            reason[name] = outliers[name]
+            log.warning("normal %s is left out: %s", name, outliers[name])
     table = factor.table(bins)
     log_cost(donors, n_normals=len(used))
     return PonResult(
         table,
         dispersion.frame(),
-        _donor_table(names, alone, reason, checks),
+        _donor_table(names, alone, reason, remarks, checks),
         _gene_checks(left, gene_table, dispersion, genes_settings),
         len(used),
     )
@@ -341,6 +348,8 @@ def _fraction_of(
 def regional_noise(profile: pd.DataFrame) -> float:
     """Standard deviation of the ratios of large regions beyond counting noise."""
     n_atoms = len(windows(profile, atoms=1).ratio)
+    if n_atoms == 0:
+        return float("nan")
     summed = windows(profile, atoms=max(1, n_atoms // NOISE_WINDOWS))
     excess = mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
     return float(np.sqrt(max(0.0, excess)))
@@ -365,6 +374,7 @@ def _donor_table(
     names: Sequence[str],
     alone: Sequence[Normalized],
     reason: dict[str, str],
+    remarks: dict[str, str],
     checks: dict[str, _Check],
 ) -> pd.DataFrame:
     unknown = _Check(float("nan"), float("nan"), float("nan"))
@@ -373,7 +383,7 @@ def _donor_table(
         {
             "sample": list(names),
             "used": [name not in reason for name in names],
-            "reason": [reason.get(name) for name in names],
+            "reason": [reason.get(name, remarks.get(name)) for name in names],
             "fragments": [n.fragments for n in alone],
             "sex": [n.sex for n in alone],
             "noise": [check.noise for check in found],

@@ -94,6 +94,7 @@ def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
         converted = pd.to_numeric(values, errors="coerce")
         known = converted.notna()
         _refuse(values, ~known & values.notna(), column, where)
+        _refuse(values, known & np.isinf(converted.astype("float64")), column, where)
         if column.kind == "int":
             _refuse(values, known & (np.floor(converted) != converted), column, where)
             converted = converted.astype("int64" if known.all() else "Int64")
@@ -208,7 +209,8 @@ DONORS = Table(
     (
         Column("sample", "text", "the normal's name"),
         Column("used", "bool", "whether it is part of the panel"),
-        Column("reason", "text", "why it was left out", nullable=True),
+        Column("reason", "text", "why it was left out, or kept although it does not fit",
+               nullable=True),
         Column("fragments", "int", "fragments in usable autosomal atoms", "fragments"),
         Column("sex", "text", "inferred from X and Y; empty when unclear", nullable=True,
                choices=("female", "male")),
@@ -273,8 +275,8 @@ FRACTION = Table(
                "tumor is detected", "copies", nullable=True),
         Column("dna_fraction", "float", "share of the DNA that comes from tumor cells: "
                "TF*P / (TF*P + 2*(1-TF))", "fraction", nullable=True),
-        Column("lob", "float", "limit of blank: the 95th centile of what healthy plasma of this "
-               "depth and noise is given", "fraction", nullable=True),
+        Column("lob", "float", "limit of blank: the 95th centile of what simulated healthy plasma "
+               "of this depth and the panel's noise is given", "fraction", nullable=True),
         Column("lod", "float", "limit of detection: smallest tumor fraction found in 95 % of "
                "tumors with a common arm-level profile at this depth and noise; empty when above "
                "the grid", "fraction", nullable=True),
@@ -318,8 +320,8 @@ GENES = Table(
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
         *SHARED_OBSERVED,
-        Column("pcn", "float", "plasma copy number, 2 x ratio: copies per genome equivalent seen "
-               "in plasma, relative to the sample's mean", "copies", nullable=True),
+        Column("pcn", "float", "plasma copy number: ratio x copies of a normal cell (2, or 1 on a "
+               "male's X), relative to the sample's mean", "copies", nullable=True),
         Column("pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
         Column("pcn_high", "float", "upper 95 % bound", "copies", nullable=True),
         Column("z", "float", "deviation of the ratio from normal in standard deviations of healthy "

@@ -42,7 +42,6 @@ rule pon:
         "benchmarks/reference/pon.tsv"
     conda:
         "../../envs/ctcnv.yaml"
-    threads: 2
     resources:
         mem_mb=pon_mem_mb,
         runtime=120,

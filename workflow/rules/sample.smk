@@ -20,7 +20,6 @@ rule count:
         sample=one_of(from_bam["sample"]),
     conda:
         "../../envs/ctcnv.yaml"
-    threads: 2
     resources:
         mem_mb=count_mem_mb,
         runtime=240,

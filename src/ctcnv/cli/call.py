@@ -67,7 +67,9 @@ def run(args: argparse.Namespace) -> None:
     made, counts, result = normalized(args)
     made.add("genes", gene_table)
     profile = result.profile
-    dispersion = normalize.sample_dispersion(profile, shared.read_dispersion(args.dispersion, made))
+    dispersion = normalize.sample_dispersion(
+        profile, shared.read_dispersion(args.dispersion, made, bins=str(made.meta["bins"]))
+    )
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
     found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction)
     called = genes.call_genes(

@@ -78,9 +78,14 @@ def run(args: argparse.Namespace) -> None:
 
 def require_target(pon: pd.DataFrame, gene_table: pd.DataFrame, source: Path) -> None:
     """Refuse a panel that leaves out every atom of ERBB2: a run without its gene is no run."""
-    row = gene_table[gene_table["gene"] == TARGET].iloc[0]
-    inside = pon[(pon["chrom"] == row["chrom"]) & (pon["start"] < row["end"])
-                 & (pon["end"] > row["start"])]  # fmt: skip
+    from ctcnv.schema import chrom_key
+
+    rows = gene_table[gene_table["gene"] == TARGET]
+    if rows.empty:
+        raise ValueError(f"the gene table has no {TARGET}; add it, or set reference.genes: auto")
+    row = rows.iloc[0]
+    on = pon["chrom"].map(chrom_key) == chrom_key(str(row["chrom"]))
+    inside = pon[on & (pon["start"] < row["end"]) & (pon["end"] > row["start"])]
     if inside["factor"].notna().any():
         return
     why = sorted({str(reason) for reason in inside["reason"]})

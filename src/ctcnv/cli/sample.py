@@ -55,8 +55,8 @@ def read_profile(path: Path, made: Provenance) -> Stored:
     return stored
 
 
-def read_dispersion(path: Path | None, made: Provenance | None = None) -> Dispersion | None:
-    """The panel's over-dispersion, or None without a panel."""
+def read_dispersion(path: Path | None, made: Provenance, *, bins: str) -> Dispersion | None:
+    """The panel's over-dispersion, or None without a panel; refused when of other bins."""
     from ctcnv.dispersion import Dispersion
     from ctcnv.io import tables
     from ctcnv.schema import DISPERSION
@@ -64,8 +64,7 @@ def read_dispersion(path: Path | None, made: Provenance | None = None) -> Disper
     if path is None:
         return None
     stored = tables.read(path, DISPERSION)
-    if made is not None:
-        made.add("dispersion", stored)
+    tables.require_bins(made.add("dispersion", stored), bins, of="the sample")
     return Dispersion.from_frame(stored.frame)
 
 

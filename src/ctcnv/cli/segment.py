@@ -26,7 +26,9 @@ def run(args: argparse.Namespace) -> None:
 
     use = settings(args, SegmentSettings)
     made = shared.Provenance()
-    profile = shared.read_profile(args.profile, made).frame
-    dispersion = sample_dispersion(profile, shared.read_dispersion(args.dispersion, made))
+    stored = shared.read_profile(args.profile, made)
+    profile = stored.frame
+    panel = shared.read_dispersion(args.dispersion, made, bins=stored.require("bins"))
+    dispersion = sample_dispersion(profile, panel)
     made.meta["settings.segment"] = use.as_dict()
     made.write(args.output, SEGMENTS, segment(profile, dispersion=dispersion, settings=use))

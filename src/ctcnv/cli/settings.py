@@ -38,7 +38,10 @@ def settings(args: argparse.Namespace, kind: type[S]) -> S:
     values: dict[str, Any] = {}
     source = "command line"
     if args.config is not None:
-        values.update(read_config(args.config).get(kind.section) or {})
+        section = read_config(args.config).get(kind.section) or {}
+        if not isinstance(section, Mapping):
+            raise ValueError(f"{args.config}: {kind.section} is {section!r}; expected its keys")
+        values.update(section)
         source = str(args.config)
     for field in dataclasses.fields(kind):
         given = getattr(args, f"{kind.section}_{field.name}")

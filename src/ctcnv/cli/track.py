@@ -38,16 +38,16 @@ def run(args: argparse.Namespace) -> None:
         if len(getattr(args, name)) != n:
             raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
     made = shared.Provenance({"patient": args.patient, "settings.track": use.as_dict()})
-    panel = shared.read_dispersion(args.dispersion, made)
     types = {"fraction": schema.FRACTION, "grid": schema.GRID, "profile": schema.PROFILE,
              "segments": schema.SEGMENTS, "genes": schema.GENES}  # fmt: skip
+    first = shared.read_sample(args.profile[0], schema.PROFILE, args.samples[0], None)
+    bins = first.require("bins")
+    panel = shared.read_dispersion(args.dispersion, made, bins=bins)
     points = []
-    bins: str | None = None
     for i, sample in enumerate(args.samples):
         read = {}
         for name in PARTS:
             stored = shared.read_sample(getattr(args, name)[i], types[name], sample, bins)
-            bins = stored.require("bins")
             read[name] = made.add(f"{name}.{sample}", stored).frame
         target = read["genes"][read["genes"]["gene"] == "ERBB2"]
         if target.empty:
@@ -64,5 +64,5 @@ def run(args: argparse.Namespace) -> None:
                 dispersion=sample_dispersion(read["profile"], panel),
             )
         )
-    made.meta["bins"] = bins or ""
+    made.meta["bins"] = bins
     made.write(args.output, schema.TRACK, track(points, settings=use))

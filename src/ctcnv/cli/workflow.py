@@ -47,10 +47,10 @@ def run(directory: Path, *, config: Path, cores: int) -> int:
     ]  # fmt: skip
     progress = Progress()
     with subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace"
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
-        assert process.stderr is not None
-        for line in progress.read(process.stderr):
+        assert process.stdout is not None
+        for line in progress.read(process.stdout):
             print(line, file=sys.stderr, flush=True)
     if process.returncode:
         print("\n".join(progress.failure(directory)), file=sys.stderr)

@@ -46,16 +46,21 @@ def problems(
 
 def _wanted(error: jsonschema.ValidationError) -> str:
     """What the schema wants of a value, in words."""
-    value = error.validator_value
-    words = {
-        "type": f"expected {' or '.join(value) if isinstance(value, list) else value}",
-        "enum": f"expected one of {value}",
-        "minimum": f"expected at least {value}",
-        "maximum": f"expected at most {value}",
-        "exclusiveMinimum": f"expected more than {value}",
-        "exclusiveMaximum": f"expected less than {value}",
+    wanted = {
+        "type": "expected {}",
+        "enum": "expected one of {}",
+        "minimum": "expected at least {}",
+        "maximum": "expected at most {}",
+        "exclusiveMinimum": "expected more than {}",
+        "exclusiveMaximum": "expected less than {}",
     }
-    return words.get(str(error.validator), error.message)
+    value = error.validator_value
+    listed = (
+        " or ".join(map(str, value))
+        if error.validator == "type" and isinstance(value, list)
+        else value
+    )
+    return wanted.get(str(error.validator), error.message).format(listed)
 
 
 def check_config(config: Mapping[str, Any], schema: Path, *, source: str = "config") -> None:

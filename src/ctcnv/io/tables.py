@@ -174,6 +174,8 @@ def read(path: Path, table: Table) -> Stored:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
+    if not isinstance(frame.index, pd.RangeIndex):
+        raise ValueError(f"{path}: rows with more cells than the header; make it again")
     return Stored(table.check(frame, source=str(path)), meta, digest, path)
 
 

@@ -18,9 +18,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcnv import __version__, display, palette
-from ctcnv.report import charts, view
+from ctcnv.report import charts, methods, rows, view
 from ctcnv.report.view import Sample, Sheet
-from ctcnv.report.words import number
+from ctcnv.report.words import known, number
 from ctcnv.schema import chrom_key
 
 __all__ = ["Sample", "Sheet", "patient_report"]
@@ -47,22 +47,25 @@ def patient_report(patient: str, track: Sheet, samples: Sequence[Sample]) -> str
             view.change_card(timeline, track),
         ],
         unclear=view.not_evaluable(timeline),
-        course=view.course_rows(timeline),
+        course=rows.course_rows(timeline),
         charts=_course(timeline, view.settings([s.genes for s in samples])),
         genome=drawings,
         data=data,
         chromosomes=data["names"],
         neighbourhoods=_neighbourhoods(timeline),
-        gene_matrix=view.gene_matrix(timeline),
-        gene_tables=[(p, view.gene_table(p)) for p in timeline],
-        solutions=view.solution_rows(timeline),
-        qc=view.qc_rows(timeline),
-        settings=view.setting_rows(track, samples),
-        origins=view.origin_rows(track, samples),
-        panel=view.panel(samples),
-        sex=view.shared(samples, "sex"),
-        bins=view.shared(samples, "bins"),
-        glossary=view.glossary(),
+        amplicon=any(known(p.erbb2["width"]) for p in timeline),
+        male=any(s.profile.meta.get("sex") == "male" for s in samples),
+        gene_matrix=rows.gene_matrix(timeline),
+        first_genes=rows.FIRST_GENES,
+        gene_tables=[(p, rows.gene_table(p)) for p in timeline],
+        solutions=rows.solution_rows(timeline),
+        qc=rows.qc_rows(timeline),
+        settings=methods.setting_rows(track, samples),
+        origins=methods.origin_rows(track, samples),
+        panel=methods.panel(samples),
+        sex=methods.shared(samples, "sex"),
+        bins=methods.shared(samples, "bins"),
+        glossary=methods.glossary(),
         colours=palette,
     )
 
@@ -208,7 +211,7 @@ def _script_data(
 
 def _regions(frame: pd.DataFrame, genome: display.Genome, *columns: str) -> list[list[Any]]:
     """Rows as lists for the script: chromosome, start, end and the columns; null is not known."""
-    rows = []
+    found = []
     for row in frame.to_dict("records"):
         name = chrom_key(str(row["chrom"]))
         if name not in genome.names:
@@ -218,8 +221,8 @@ def _regions(frame: pd.DataFrame, genome: display.Genome, *columns: str) -> list
             else None if np.isnan(number(row[c])) else round(number(row[c]), 4)
             for c in columns
         ]  # fmt: skip
-        rows.append([genome.names.index(name), int(row["start"]), int(row["end"]), *values])
-    return rows
+        found.append([genome.names.index(name), int(row["start"]), int(row["end"]), *values])
+    return found
 
 
 def _neighbourhoods(timeline: Sequence[view.Point]) -> list[Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from markupsafe import Markup, escape
 
@@ -138,19 +140,25 @@ def spread(
 ) -> list[float]:
     """Centres of labels on one line, moved as little as needed so that none overlap.
 
-    The places are in ascending order; labels keep that order and stay between low and high.
+    The places are in ascending order; labels keep that order and, while there is room, stay between
+    low and high. Least squares under the order: labels that touch share the mean of their wishes.
     """
-    centres = list(places)
-    for i, width in enumerate(widths):
-        left = low + width / 2 if i == 0 else centres[i - 1] + (widths[i - 1] + width) / 2
-        centres[i] = max(centres[i], left)
-    for i in reversed(range(len(centres))):
-        right = (
-            high - widths[i] / 2 if i == len(centres) - 1
-            else centres[i + 1] - (widths[i + 1] + widths[i]) / 2
-        )  # fmt: skip
-        centres[i] = min(centres[i], right)
-    return centres
+    shifts = [0.0]  # of each label from the first, when all of them touch
+    for left, right in itertools.pairwise(widths):
+        shifts.append(shifts[-1] + (left + right) / 2)
+    blocks: list[list[float]] = []
+    for place, shift in zip(places, shifts, strict=False):
+        blocks.append([place - shift])
+        while len(blocks) > 1 and fmean(blocks[-2]) > fmean(blocks[-1]):
+            last = blocks.pop()
+            blocks[-1] += last
+    wishes = [fmean(block) for block in blocks for _ in block]
+    if not wishes:
+        return []
+    first, last_at = low + widths[0] / 2, high - widths[-1] / 2 - shifts[-1]
+    return [
+        max(first, min(wish, last_at)) + shift for wish, shift in zip(wishes, shifts, strict=False)
+    ]
 
 
 def width_of(words: str, size: float = FONT) -> float:

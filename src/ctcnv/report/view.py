@@ -1,6 +1,6 @@
-"""The tables of a patient turned into the words, numbers and rows that the report shows.
+"""The time points of a patient and the answer: status, copies, tumor fraction, change, and doubts.
 
-Nothing is computed here that could change a result: values are picked, put into words and sorted.
+Nothing is computed that could change a result: values are picked and put into words.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pandas as pd
 from ctcnv import palette
 from ctcnv.report import words
 from ctcnv.report.words import known, number, text
-from ctcnv.schema import FRACTION, GENES, SOLUTIONS, TRACK, Table, chrom_key
+from ctcnv.schema import GENES
 
 GENE = "ERBB2"
 SAMPLE_TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
@@ -99,7 +99,7 @@ class Card:
 def points(track: Sheet, samples: Sequence[Sample]) -> list[Point]:
     """The time points by day; ValueError when track and samples do not name the same samples."""
     by_name = {sample.name: sample for sample in samples}
-    rows = _rows(track.frame)
+    rows = rows_of(track.frame)
     for index, row in enumerate(rows, start=1):
         if row["sample"] not in by_name:
             raise ValueError(
@@ -114,7 +114,7 @@ def points(track: Sheet, samples: Sequence[Sample]) -> list[Point]:
 
 def _point(row: Row, sample: Sample) -> Point:
     genes = sample.genes.frame
-    erbb2 = _rows(genes[genes["gene"] == GENE])
+    erbb2 = rows_of(genes[genes["gene"] == GENE])
     empty = dict.fromkeys(GENES.names)
     return Point(
         row,
@@ -126,13 +126,14 @@ def _point(row: Row, sample: Sample) -> Point:
 
 
 def _only_row(sample: Sample, table: str) -> Row:
-    rows = _rows(sample.sheets()[table].frame)
+    rows = rows_of(sample.sheets()[table].frame)
     if len(rows) != 1:
         raise ValueError(f"{table} of {sample.name!r} has {len(rows)} rows; expected one")
     return rows[0]
 
 
-def _rows(frame: pd.DataFrame) -> list[Row]:
+def rows_of(frame: pd.DataFrame) -> list[Row]:
+    """The rows of a frame as mappings."""
     return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
 
 
@@ -202,6 +203,8 @@ def _others(
 def erbb2_short(point: Point) -> str:
     """ERBB2 of one day in a few words."""
     row, call = point.track, palette.CALL[point.track["erbb2_call"]]
+    if row["erbb2_call"] == "indeterminate":  # a number would read as a result
+        return call
     if known(row["erbb2_copies"]):
         return f"{call}, {words.copies(number(row['erbb2_copies']))} copies"
     if known(row["erbb2_copies_low"]):
@@ -233,11 +236,11 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     shown = words.quantity(row["detectable_copies"], words.copies)
     if call == "indeterminate":
         could = (
-            f"only {shown} copies per tumor cell or more would have been seen"
+            f" of fewer than {shown} copies per tumor cell"
             if known(row["detectable_copies"])
-            else "no number of copies would have been seen"
+            else ", whatever its number of copies"
         )
-        return [(f"This sample could not have shown an amplification: {could}. "
+        return [(f"This sample could not have shown an amplification{could}. "
                  "It is not a negative result.", "")]  # fmt: skip
     if call == "failed":
         return [("Nothing can be said from this sample.", "")]
@@ -284,12 +287,13 @@ def fraction_card(timeline: Sequence[Point], track: Sheet) -> Card:
 def fraction_short(point: Point) -> str:
     """Tumor fraction of one day in a few words, informed by the patient's profile if it can be."""
     row = point.track
-    if row["status"] == "detected":
-        return f"{percent(row['fraction'])} ({_range(row, 'fraction')})"
-    status = palette.STATUS[row["status"]]
+    detected = row["status"] == "detected"
     if known(row["informed"]):
-        return f"{status} alone; informed {percent(row['informed'])} ({_range(row, 'informed')})"
-    return status
+        informed = f"{percent(row['informed'])} ({_range(row, 'informed')}), informed"
+        return informed if detected else f"{palette.STATUS[row['status']]} alone; {informed}"
+    if detected:
+        return f"{percent(row['fraction'])} ({_range(row, 'fraction')})"
+    return palette.STATUS[row["status"]]
 
 
 def _range(row: Row, name: str) -> str:
@@ -308,8 +312,7 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
     if row["change"] == "not_evaluable":
         lines.append((words.sentence(reason_of(row, "change")) or "Reason not known.", ""))
     else:
-        baseline = fraction_word(lead(timeline))
-        lines.append((f"From {baseline} to {fraction_word(point)}", ""))
+        lines.append((_from_to(lead(timeline).track, row), ""))
     word_erbb2, ratio, bounds = change(row, "erbb2_")
     ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
     lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
@@ -319,14 +322,15 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
                 others if len(others) <= MAX_OTHERS else [])  # fmt: skip
 
 
-def fraction_word(point: Point) -> str:
-    """The tumor fraction in a word: alone, else informed, else the status."""
-    row = point.track
-    if row["status"] == "detected":
-        return percent(row["fraction"])
-    if known(row["informed"]):
-        return f"{percent(row['informed'])} (informed)"
-    return palette.STATUS[row["status"]].lower()
+def _from_to(baseline: Row, row: Row) -> str:
+    """The two tumor fractions that the ratio compares: informed ones where both are known."""
+    if known(baseline["informed"]) and known(row["informed"]):
+        return f"From {percent(baseline['informed'])} to {percent(row['informed'])} (informed)"
+    shown = [
+        percent(r["fraction"]) if r["status"] == "detected" else palette.STATUS[r["status"]].lower()
+        for r in (baseline, row)
+    ]
+    return f"From {shown[0]} to {shown[1]}"
 
 
 #: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
@@ -402,183 +406,7 @@ def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
     return items
 
 
-# ---- tables -----------------------------------------------------------------------------------
-
-
-def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
-    """One row per time point for the table of the course."""
-    rows = []
-    for p in timeline:
-        row = p.track
-        single = Cell(percent(row["fraction"], missing=words.NOT_EVALUABLE),
-                      _bounds(row, "fraction", words.share, "%"))  # fmt: skip
-        if row["status"] != "detected":
-            upper = known(row["fraction_high"]) and row["status"] == "not_detected"
-            note = f"at most {percent(row['fraction_high'])}" if upper else ""
-            single = Cell(palette.STATUS[row["status"]], note, row["status"])
-        rows.append({
-            "day": p.title,
-            "sample": p.sample.name,
-            "single": single,
-            "lod": percent(row["lod"]),
-            "informed": _value(row, "informed", words.share, "%"),
-            "call": Cell(palette.CALL[row["erbb2_call"]], "", row["erbb2_call"]),
-            "copies": _value(row, "erbb2_copies", words.copies),
-            "pcn": _value(row, "erbb2_pcn", words.plasma_copies),
-            "change": _changed(row, ""),
-            "erbb2_change": _changed(row, "erbb2_"),
-        })  # fmt: skip
-    return rows
-
-
-def _changed(row: Row, prefix: str) -> Cell:
-    _, ratio, bounds = change(row, prefix)
-    kind = row[f"{prefix}change"]
-    return Cell(palette.CHANGE[kind], "\n".join(filter(None, (ratio, bounds))), kind)
-
-
-def _bounds(row: Row, name: str, form: words.Form, unit: str = "") -> str:
-    if not known(row[name]):
-        return ""
-    return words.interval(row[f"{name}_low"], row[f"{name}_high"], form, unit)
-
-
-def _joined(shown: str, bounds: str) -> str:
-    return f"{shown} ({bounds})" if bounds else shown
-
-
-def _value(row: Row, name: str, form: words.Form, unit: str = "") -> Cell:
-    shown = _shown(row, name, form, unit)
-    return Cell(shown, _bounds(row, name, form, unit),
-                "missing" if shown == words.NOT_EVALUABLE else "")  # fmt: skip
-
-
-def _shown(row: Row, name: str, form: words.Form, unit: str = "") -> str:
-    """The value, or its lower bound where that is all that is known."""
-    if not known(row[name]) and known(row[f"{name}_low"]):
-        return words.interval(row[f"{name}_low"], None, form, unit)
-    return words.quantity(row[name], form, unit, missing=words.NOT_EVALUABLE)
-
-
-ALTERED = ("amplified", "gained", "lost")
-
-
-def gene_matrix(timeline: Sequence[Point]) -> tuple[list[dict[str, Any]], int]:
-    """ERBB2 and every gene altered in any sample, a cell per sample; and how many genes in all."""
-    tables = [
-        {row["gene"]: row for row in _rows(p.sample.genes.frame)} for p in timeline
-    ]  # fmt: skip
-    names = list(dict.fromkeys(gene for table in tables for gene in table))
-    altered = [
-        gene for gene in names
-        if any(t[gene]["call"] in ALTERED for t in tables if gene in t) and gene != GENE
-    ]  # fmt: skip
-
-    def weight(gene: str) -> float:
-        found = [number(t[gene]["pcn"]) for t in tables if gene in t]
-        return max((abs(pcn - 2) for pcn in found if known(pcn)), default=0.0)
-
-    altered.sort(key=lambda gene: (-weight(gene), gene))
-    shown = ([GENE] if GENE in names else []) + altered
-    rows = []
-    for gene in shown:
-        row = next(t[gene] for t in tables if gene in t)
-        rows.append({
-            "gene": gene,
-            "place": f"chr{chrom_key(row['chrom'])}:{number(row['start']) / 1e6:.1f}\u00a0Mb",
-            "cells": [_gene_cell(t.get(gene)) for t in tables],
-        })  # fmt: skip
-    return rows, len(names)
-
-
-def _gene_cell(row: Row | None) -> dict[str, Any]:
-    if row is None:
-        return {"call": Cell("Not tested", "", "missing"), "values": []}
-    return {
-        "call": Cell(palette.CALL[row["call"]], "", row["call"]),
-        "values": [
-            ("copies", _value(row, "copies", words.copies)),
-            ("pCN", _value(row, "pcn", words.plasma_copies)),
-        ],
-    }
-
-
-def _with_bounds(row: Row, name: str, form: words.Form) -> str:
-    return _joined(_shown(row, name, form), _bounds(row, name, form))
-
-
-def gene_table(point: Point) -> list[dict[str, Any]]:
-    """Every gene of one sample with all that is known of it."""
-    rows = []
-    for row in _rows(point.sample.genes.frame):
-        altered = row["call"] in ALTERED
-        absent = words.NOT_KNOWN if altered or row["call"] == "failed" else "not altered"
-        focal = {True: "yes", False: "no"}.get(row["focal"], absent)
-        rows.append({
-            "gene": row["gene"],
-            "place": f"{chrom_key(row['chrom'])}:{number(row['start']) + 1:,.0f}",
-            "call": Cell(palette.CALL[row["call"]], "", row["call"]),
-            "pcn": _with_bounds(row, "pcn", words.plasma_copies),
-            "z": words.quantity(row["z"], lambda z: words.decimals(z, 1)),
-            "copies": _with_bounds(row, "copies", words.copies),
-            "arm": words.quantity(row["arm_copies"], words.copies),
-            "reference": words.quantity(row["reference_ratio"], words.plasma_copies),
-            "focal": focal,
-            "width": words.megabases(row["width"]) if known(row["width"]) else absent,
-            "detectable": words.quantity(row["detectable_copies"], words.copies,
-                                         missing="no number"),
-            "n_bins": words.whole(row["n_bins"]),
-            "reason": words.sentence(text(row["reason"])),
-        })  # fmt: skip
-    return rows
-
-
-def solution_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
-    """The alternative solutions of every sample."""
-    rows = []
-    for p in timeline:
-        found = _rows(p.sample.solutions.frame)
-        for row in found:
-            rows.append({
-                "day": p.title,
-                "first": row is found[0],
-                "n": len(found),
-                "rank": words.whole(row["solution"]),
-                "fraction": percent(row["fraction"]),
-                "ploidy": words.quantity(row["ploidy"], words.copies),
-                "weight": percent(row["weight"]),
-                "copies": words.quantity(row["erbb2_copies"], words.copies,
-                                         missing=words.NOT_EVALUABLE),
-            })  # fmt: skip
-    return rows
-
-
-def qc_rows(timeline: Sequence[Point]) -> list[tuple[str, list[Cell]]]:
-    """Quality in plain words: a row per measure, a cell per sample."""
-    measures: list[tuple[str, Any]] = [
-        ("Verdict", lambda q: Cell(palette.QUALITY[q["status"]], "", q["status"])),
-        ("What to look at", lambda q: Cell(words.sentence(text(q["reason"])) or "Nothing.")),
-        ("Reads in the file", lambda q: Cell(words.whole(q["reads"]))),
-        ("Fragments used", lambda q: Cell(words.whole(q["fragments"]))),
-        ("Mean depth", lambda q: Cell(words.quantity(q["depth"], words.significant, "×"))),
-        ("Reads marked as duplicates", lambda q: Cell(percent(q["duplicates"]))),
-        ("Median fragment length",
-         lambda q: Cell(words.quantity(q["median_length"], lambda v: words.decimals(v, 0), "bp"))),
-        ("Short fragments (enriched in tumor DNA)", lambda q: Cell(percent(q["short_share"]))),
-        ("Noise, 1 is what counting alone gives",
-         lambda q: Cell(words.quantity(q["noise"], words.plasma_copies))),
-        ("Sex seen in X and Y", lambda q: Cell(text(q["sex"]) or words.NOT_KNOWN)),
-        ("Sex in the sample sheet", lambda q: Cell(text(q["declared_sex"]) or "not given")),
-    ]  # fmt: skip
-    rows = [(name, [show(p.qc) for p in timeline]) for name, show in measures]
-    return [
-        (name, [Cell(c.main, c.note, c.tone or ("missing" if c.main == words.NOT_KNOWN else ""))
-                for c in cells])
-        for name, cells in rows
-    ]  # fmt: skip
-
-
-# ---- methods ----------------------------------------------------------------------------------
+# ---- settings -------------------------------------------------------------------------------
 
 
 def settings(sheets: Sequence[Sheet]) -> dict[str, dict[str, Any]]:
@@ -603,97 +431,3 @@ def settings(sheets: Sequence[Sheet]) -> dict[str, dict[str, Any]]:
         section: {name: seen[0] if len(seen) == 1 else seen for name, seen in values.items()}
         for section, values in sorted(found.items())
     }
-
-
-Titled = list[tuple[str, list[tuple[str, str]]]]
-
-
-def setting_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
-    """All parameters of this run, by section."""
-    sheets = [track, *(sheet for sample in samples for sheet in sample.sheets().values())]
-    return [
-        (section, [(key, _setting(value)) for key, value in sorted(values.items())])
-        for section, values in settings(sheets).items()
-    ]
-
-
-def _setting(value: Any) -> str:
-    if isinstance(value, list):
-        return "differs between tables: " + ", ".join(_setting(one) for one in value)
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-#: Preamble keys that are said elsewhere on the page.
-_SAID = ("sample", "ctcnv.table")
-
-
-def origin_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
-    """Where every table comes from: what the preambles say beside the settings."""
-    rows = []
-    for name, sheet in [("track", track)] + [
-        (f"{sample.name}: {table}", sheet)
-        for sample in samples
-        for table, sheet in sample.sheets().items()
-    ]:
-        shown = [
-            (key, words.NOT_KNOWN if value.lower() in ("", "nan") else value)
-            for key, value in sheet.meta.items()
-            if key not in _SAID and not key.startswith("settings.")
-        ]
-        if shown:
-            rows.append((name, shown))
-    return rows
-
-
-def shared(samples: Sequence[Sample], key: str) -> str:
-    """A value of the profiles' preambles, joined where samples differ, or that it is not known."""
-    values = [text(sample.profile.meta.get(key)) or words.NOT_KNOWN for sample in samples]
-    return words.listing(list(dict.fromkeys(values)))
-
-
-def panel(samples: Sequence[Sample]) -> str:
-    """How large the panel of normals was, in words."""
-    sizes = list(dict.fromkeys(text(s.profile.meta.get("n_normals")) for s in samples))
-    names = [
-        words.NOT_KNOWN if not size
-        else "none" if size == "0"
-        else f"{size} healthy donor{'' if size == '1' else 's'}"
-        for size in sizes
-    ]  # fmt: skip
-    return words.listing(names)
-
-
-def _meaning(table: Table, column: str) -> str:
-    return next(c.meaning for c in table.columns if c.name == column)
-
-
-def glossary() -> list[tuple[str, str]]:
-    """The words of the report, mostly as the tables' own manual explains them."""
-    said = [
-        ("Tumor fraction", "share of genome equivalents in the plasma that come from tumor cells; "
-         "given as the posterior median. The mean allele fraction of a clonal heterozygous "
-         "mutation in a diploid region is half of it"),
-        ("Informed tumor fraction", _meaning(TRACK, "informed")
-         + ": what is known of the tumor from the clearest sample is looked for in the others, so "
-         "that lower fractions are seen"),
-        ("DNA fraction", _meaning(FRACTION, "dna_fraction")),
-        ("Ploidy", _meaning(FRACTION, "ploidy")),
-        ("Plasma copy number (pCN)", _meaning(GENES, "pcn") + "; 2 is normal"),
-        ("Copies per tumor cell", _meaning(GENES, "copies")
-         + "; the plasma copy number with the DNA of normal cells taken out"),
-        ("Limit of blank", _meaning(FRACTION, "lob")),
-        ("Limit of detection", _meaning(FRACTION, "lod")),
-        ("z", _meaning(GENES, "z")),
-        ("Copies that would have been seen", _meaning(GENES, "detectable_copies")),
-        ("Gene over rest of chromosome", _meaning(GENES, "reference_ratio")),
-        ("Focal", _meaning(GENES, "focal")),
-        ("Ratio to baseline", _meaning(TRACK, "ratio") + "; below 1 is a fall"),
-        ("Excess plasma copies", _meaning(TRACK, "erbb2_ratio")),
-        ("Weight of a solution", _meaning(SOLUTIONS, "weight")),
-        ("Interval", "95 % credible interval: given the model, the value lies in it with a "
-         "probability of 95 %"),
-        ("Indeterminate", "the sample could not have shown an amplification, because it holds too "
-         "little tumor DNA or too few fragments. It is neither positive nor negative"),
-        ("n. e.", "not evaluable"),
-    ]  # fmt: skip
-    return [(word, words.sentence(meaning)) for word, meaning in said]

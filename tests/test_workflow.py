@@ -1,0 +1,350 @@
+"""The workflow: what it would run, what it refuses, and the whole path on simulated BAMs."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import importlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from ctcnv import cli
+from ctcnv.io import schemas, sheet, tables
+from ctcnv.model import SECTIONS
+from ctcnv.schema import QC, TABLES
+
+CONFIG = Path("config") / "config.yaml"
+
+
+def snakemake(root: Path, folder: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """Runs the workflow in a folder that has a config.yaml to lay over the repository's."""
+    command = [
+        sys.executable, "-m", "snakemake", "--snakefile", str(root / "Snakefile"),
+        "--directory", str(folder), "--cores", "2", *more,
+        "--configfile", str(root / CONFIG), str(folder / "config.yaml"),
+    ]  # fmt: skip
+    return subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(root / "src")},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(repo_root: Path, tmp_path: Path) -> Path:
+    """A copy of tests/config: two patients and two normals, from BAMs and from count tables."""
+    return Path(shutil.copytree(repo_root / "tests" / "config", tmp_path / "work dir"))
+
+
+def commands(said: str) -> list[list[str]]:
+    """The shell commands of a dry run as words, without the log."""
+    found = re.findall(r"^Shell command: (.+?) 2> (\S+)$", said, flags=re.MULTILINE)
+    return [shlex.split(command) for command, _ in found]
+
+
+# What would run ------------------------------------------------------------------------------
+
+
+def test_every_job_is_one_ctcnv_command_that_its_step_understands(
+    repo_root: Path, folder: Path
+) -> None:
+    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+    assert done.returncode == 0, done.stdout
+    found = commands(done.stdout)
+    assert Counter(words[1] for words in found) == {
+        "bins": 1, "count": 2, "import": 3, "pon": 1, "call": 3, "track": 2, "plot": 3,
+        "report": 2, "qc": 1,
+    }  # fmt: skip
+    sections = tuple(f"{section}_" for section in SECTIONS)
+    for words in found:
+        assert words[0] == "ctcnv"
+        module = importlib.import_module(f"ctcnv.cli.{cli._MODULES.get(words[1], words[1])}")
+        parser = argparse.ArgumentParser(exit_on_error=False)
+        module.add_arguments(parser)
+        known = parser.parse_args(words[2:])
+        unset = [
+            key for key, value in vars(known).items() if value is None and key.startswith(sections)
+        ]
+        assert unset == [], f"{words[1]} is not given every setting"
+    assert "patient P02 has no sample at day 0 or before" in done.stdout
+
+
+def test_names_days_and_sex_of_the_sheet_reach_the_steps(repo_root: Path, folder: Path) -> None:
+    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+    found = {(w[1], w[3]): shlex.join(w) for w in commands(done.stdout)}
+    first = found["call", "001_d0"]
+    assert "--patient 001 --day 0 --declared-sex female" in first
+    assert "--reads results/samples/001_d0/reads.tsv" in first
+    imported = found["call", "001_d21"]
+    assert "--declared-sex" not in imported
+    assert "--reads" not in imported
+    assert "--samples 001_d0 001_d21 --days 0 21" in found["track", "001"]
+
+
+def test_a_cohort_without_normals_runs_without_a_panel(repo_root: Path, folder: Path) -> None:
+    path = folder / "samples.tsv"
+    kept = [line for line in path.read_text().splitlines() if "\tnormal\t" not in line]
+    path.write_text("\n".join(kept) + "\n")
+    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+    assert done.returncode == 0, done.stdout
+    found = commands(done.stdout)
+    assert "pon" not in {words[1] for words in found}
+    assert not any({"--pon", "--dispersion", "--donors"} & set(words) for words in found)
+
+
+def test_the_workflow_is_lint_clean(repo_root: Path, folder: Path) -> None:
+    done = snakemake(repo_root, folder, "--lint")
+    assert done.returncode == 0, done.stdout
+    assert "in a good condition" in done.stdout
+
+
+def rules(root: Path) -> dict[str, str]:
+    """The text of each rule."""
+    text = "".join(path.read_text() for path in sorted((root / "workflow/rules").glob("*.smk")))
+    parts = re.split(r"^rule (\w+):\n", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_rule_has_log_environment_and_resources_and_calls_one_step(repo_root: Path) -> None:
+    for name, text in rules(repo_root).items():
+        for part in ("log:", "conda:", "mem_mb=", "runtime=", "output:", "shell:"):
+            assert part in text, f"rule {name} has no {part}"
+        assert text.count('"ctcnv ') == 1, name
+        assert "retries:" not in text, f"rule {name}: retries belong into the profile"
+        assert "lambda" not in text, name
+    for name in ("count", "pon", "call"):
+        assert "benchmark:" in rules(repo_root)[name]
+
+
+def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path) -> None:
+    profile = yaml.safe_load((repo_root / "profiles/slurm/profile.yaml").read_text())
+    assert set(profile["groups"]) <= set(rules(repo_root))
+    assert profile["retries"] > 0
+    # 30 minutes without the accounting database
+    assert profile["slurm-status-attempts"] / profile["max-status-checks-per-second"] >= 1800
+    assert "default-resources" not in profile, "they would replace those of the user's profile"
+    done = snakemake(
+        repo_root, folder, "--dry-run", "--workflow-profile", str(repo_root / "profiles/slurm")
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_conda_environment_names_the_versions_of_the_lock(repo_root: Path) -> None:
+    lock = (repo_root / "requirements.lock").read_text()
+    environment = yaml.safe_load((repo_root / "envs/ctcnv.yaml").read_text())
+    for dependency in environment["dependencies"]:
+        name, version = dependency.split(" =")
+        name = name.removesuffix("-base")
+        if name != "python":
+            assert re.search(rf"^{name}=={re.escape(version)}\.", lock, flags=re.MULTILINE), name
+
+
+# What is refused -----------------------------------------------------------------------------
+
+
+def first_words(said: str) -> str:
+    """The line that Snakemake prints of an error in the config or the sheet."""
+    lines = said.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("WorkflowError in file"))
+    return lines[start + 1]
+
+
+def test_a_wrong_sheet_stops_before_anything_runs(repo_root: Path, folder: Path) -> None:
+    path = folder / "samples.tsv"
+    path.write_text(path.read_text().replace("P02.late", "001_d21"))
+    done = snakemake(repo_root, folder, "--dry-run")
+    assert done.returncode != 0
+    assert first_words(done.stdout) == (
+        "samples.tsv row 3 (sample 001_d21): sample '001_d21' is used twice, first in row 2; "
+        "names must be unique"
+    )
+
+
+def test_a_misspelt_key_stops_before_anything_runs(repo_root: Path, folder: Path) -> None:
+    path = folder / "config.yaml"
+    path.write_text(path.read_text() + "segment:\n  eror_rate: 0.1\n")
+    done = snakemake(repo_root, folder, "--dry-run")
+    assert done.returncode != 0
+    assert first_words(done.stdout).startswith("config: segment.eror_rate is unknown; known are")
+
+
+@pytest.fixture
+def config(repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The shipped config with a reference that is there."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("g.fa", "g.wig", "m.bw"):
+        Path(name).touch()
+    loaded = yaml.safe_load((repo_root / CONFIG).read_text())
+    loaded["reference"]["fasta"] = "g.fa"
+    assert isinstance(loaded, dict)
+    return copy.deepcopy(loaded)
+
+
+def test_the_shipped_config_is_valid_with_a_reference(
+    config: dict[str, Any], repo_root: Path
+) -> None:
+    schemas.check_config(config, repo_root / "workflow/schemas/config.schema.yaml")
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "message"),
+    [
+        ("reference", "fasta", None, "one of the two, and neither is"),
+        ("reference", "gc_wig", "g.wig", "one of the two, and both are"),
+        ("reference", "fasta", "h.fa", "reference.fasta is 'h.fa', which is not there; give"),
+        ("reference", "exclude", "e.bed", "reference.exclude is 'e.bed', which is not there"),
+        ("reference", "map_wig", "m.bw", "map_wig goes with reference.gc_wig, which is not set"),
+        ("reference", "genes", "g.tsv", "reference.genes is 'g.tsv', which is not there"),
+        ("reference", "genes", None, "reference.genes is None; expected string"),
+        ("bins", "size_bp", "10kb", "bins.size_bp is '10kb'; expected integer"),
+        ("bins", "size_bp", 0, "bins.size_bp is 0; expected at least 1"),
+        ("bins", "min_callable", 1.5, "bins.min_callable is 1.5; expected at most 1"),
+        ("count", "single_end", "maybe", "count.single_end is 'maybe'; expected one of"),
+        ("fraction", "max_fraction", 1, "fraction.max_fraction is 1; expected less than 1"),
+        ("segment", "error_rate", 0, "segment.error_rate is 0; expected more than 0"),
+        ("track", "target_days", 21, "track.target_days is unknown; known are"),
+        ("qc", "max_noise", True, "qc.max_noise is True; expected number"),
+    ],
+)
+def test_a_wrong_value_of_the_config_is_named_with_its_remedy(
+    config: dict[str, Any], repo_root: Path, section: str, key: str, value: object, message: str
+) -> None:
+    config[section][key] = value
+    with pytest.raises(ValueError, match=f"^config: .*{re.escape(message)}") as caught:
+        schemas.check_config(config, repo_root / "workflow/schemas/config.schema.yaml")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["samples", "qc"])
+def test_a_missing_section_is_named(config: dict[str, Any], repo_root: Path, missing: str) -> None:
+    del config[missing]
+    with pytest.raises(ValueError, match=f"^config: {missing} is missing"):
+        schemas.check_config(config, repo_root / "workflow/schemas/config.schema.yaml")
+
+
+def test_a_missing_key_is_named(config: dict[str, Any], repo_root: Path) -> None:
+    del config["genes"]["flank_bp"]
+    with pytest.raises(ValueError, match=r"^config: genes\.flank_bp is missing"):
+        schemas.check_config(config, repo_root / "workflow/schemas/config.schema.yaml")
+
+
+# The whole path ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def cohort(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two patients and three normals of a small simulation that the workflow has run on."""
+    folder = tmp_path_factory.mktemp("cohort") / "first"
+    with pytest.raises(SystemExit) as left:
+        cli.main(
+            ["simulate", "--output", str(folder), "--seed", "3", "--scale", "200",
+             "--fragments", "40000", "--normals", "3", "--quiet"]
+        )  # fmt: skip
+    assert left.value.code == 0
+    path = folder / "samples.tsv"
+    kept = [line for line in path.read_text().splitlines() if not line.startswith("P02")]
+    path.write_text("\n".join(kept) + "\n")
+    done = snakemake(repo_root, folder)
+    logs = "".join(path.read_text() for path in sorted((folder / "logs").rglob("*.log")))
+    assert done.returncode == 0, done.stdout[-3000:] + logs[-3000:]
+    return folder
+
+
+def made(folder: Path) -> dict[str, Path]:
+    """Every file of the results by its path below the folder."""
+    found = sorted((folder / "results").rglob("*"))
+    return {path.relative_to(folder).as_posix(): path for path in found if path.is_file()}
+
+
+def truth_of(cohort: Path) -> pd.DataFrame:
+    """What the simulator put into the samples of the sheet."""
+    truth = tables.read(cohort / "truth.tsv", TABLES["truth"]).frame
+    return truth[
+        truth["sample"].isin(sheet.read(cohort / "samples.tsv", look_for_files=False).index)
+    ]
+
+
+@pytest.mark.slow
+def test_the_path_from_bams_to_reports_is_complete(cohort: Path) -> None:
+    files = made(cohort)
+    truth = truth_of(cohort)
+    for _, row in truth.iterrows():
+        names = ["counts.tsv.gz", "lengths.tsv", "reads.tsv"]
+        if row["role"] == "plasma":
+            names += [
+                "profile.tsv.gz", "segments.tsv", "fraction.tsv", "fraction.grid.tsv.gz",
+                "solutions.tsv", "genes.tsv", "qc.tsv", "plots/genome.svg", "plots/genome.png",
+                "plots/chr17.svg", "plots/chr17.png",
+            ]  # fmt: skip
+        for name in names:
+            assert f"results/samples/{row['sample']}/{name}" in files
+    for patient in truth["patient"].dropna().unique():
+        assert f"results/patients/{patient}/track.tsv" in files
+        assert "<html" in files[f"results/patients/{patient}/report.html"].read_text()
+    table = tables.read(cohort / "results/qc.tsv", QC).frame
+    assert sorted(table["sample"]) == sorted(truth["sample"])
+    assert not [name for name in files if name.endswith(".part")]
+
+
+@pytest.mark.slow
+def test_the_clearest_sample_is_found_to_be_what_it_is(cohort: Path) -> None:
+    truth = truth_of(cohort)
+    row = truth.loc[truth["fraction"].idxmax()]
+    folder = cohort / "results/samples" / row["sample"]
+    found = tables.read(folder / "fraction.tsv", TABLES["fraction"]).frame.iloc[0]
+    assert found["status"] == "detected"
+    assert found["low"] <= row["fraction"] <= found["high"]
+    genes = tables.read(folder / "genes.tsv", TABLES["genes"]).frame.set_index("gene")
+    assert row["erbb2_copies"] > 6
+    assert genes.loc["ERBB2", "call"] == "amplified"
+
+
+@pytest.mark.slow
+def test_every_table_reads_as_its_type_and_tells_no_path_of_this_machine(cohort: Path) -> None:
+    for name, path in made(cohort).items():
+        if not name.endswith((".tsv", ".tsv.gz")):
+            continue
+        text = tables._text(path, path.read_bytes())
+        tag = text.split("\n", 1)[0].removeprefix("##ctcnv.table=").split("/")[0]
+        tables.read(path, TABLES[tag])
+        assert str(cohort) not in text, name
+
+
+@pytest.mark.slow
+def test_a_second_run_does_nothing(repo_root: Path, cohort: Path) -> None:
+    done = snakemake(repo_root, cohort)
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_workflow_can_write_its_own_report(repo_root: Path, cohort: Path) -> None:
+    done = snakemake(repo_root, cohort, "--report", "run.zip")
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (cohort / "run.zip").stat().st_size > 10_000
+
+
+@pytest.mark.slow
+def test_a_patient_in_another_folder_gets_the_same_bytes(repo_root: Path, cohort: Path) -> None:
+    again = cohort.with_name("second")
+    again.mkdir()
+    for name in ("genome.fa", "genome.fa.fai", "genes.tsv", "samples.tsv", "config.yaml"):
+        shutil.copy(cohort / name, again)
+    (again / "bams").symlink_to(cohort / "bams")
+    targets = ["results/patients/P01/report.html", "results/samples/P01_d0/plots/genome.svg"]
+    done = snakemake(repo_root, again, *targets)
+    assert done.returncode == 0, done.stdout[-3000:]
+    first, second = made(cohort), made(again)
+    assert set(targets) < set(second) < set(first)
+    different = [name for name in second if first[name].read_bytes() != second[name].read_bytes()]
+    assert different == []
