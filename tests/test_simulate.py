@@ -426,8 +426,7 @@ def test_the_truth_tells_the_story_of_the_three_patients(folder):
     assert truth.loc["P01_d0", "fraction"] > 3 * truth.loc["P01_d21", "fraction"]
     assert truth.loc["P01_d0", "erbb2_copies"] == 40
     assert truth.loc["P02_d21", "fraction"] > truth.loc["P02_d0", "fraction"]
-    assert truth.loc["P02_d0", "ploidy"] > 3.5
-    assert truth.loc["P02_d0", "erbb2_copies"] < 2 * truth.loc["P02_d0", "ploidy"]
+    assert truth.loc["P02_d0", "erbb2_copies"] == 3
     assert truth.loc["P03_d21", "fraction"] == 0
     assert truth.loc["P03_d21", "erbb2_copies"] == 20
     assert pd.isna(truth.loc["N01", "ploidy"])
