@@ -22,6 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.ndimage import median_filter
 from scipy.special import logsumexp
 
 from ctcnv.compiled import compiled
@@ -89,16 +90,11 @@ class States:
     change: float
 
     def prior(self, ploidy: Array, *, decay: float, subclonal_weight: float) -> Array:
-        """(cells, states): exp(-decay * |C - P|); fractions of copies share
-        ``subclonal_weight``."""
+        """(cells, states): exp(-decay * |C - P|), times half the ``subclonal_weight`` for parts of
+        copies, of which there are two between whole ones; normalised."""
         weight = np.exp(-decay * np.abs(self.copies[None, :] - ploidy[:, None]))
-        whole = np.where(self.subclonal, 0.0, weight)
-        part = np.where(self.subclonal, weight, 0.0)
-        whole = whole / whole.sum(axis=1, keepdims=True)
-        if subclonal_weight == 0:
-            return np.asarray(whole)
-        part = part / part.sum(axis=1, keepdims=True)
-        return np.asarray((1 - subclonal_weight) * whole + subclonal_weight * part)
+        weight *= np.where(self.subclonal, subclonal_weight / 2, 1.0)
+        return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -263,7 +259,32 @@ def evidence(
     summed = windows(profile, atoms=size)
     if len(summed.ratio) < MIN_WINDOWS:
         return None
-    return evidence_of(summed, dispersion=dispersion, breakpoints=settings.breakpoints)
+    keep = ~isolated(summed, dispersion=dispersion)
+    return evidence_of(summed.subset(keep), dispersion=dispersion, breakpoints=settings.breakpoints)
+
+
+def isolated(summed: Windows, *, dispersion: Dispersion) -> NDArray[np.bool_]:
+    """Windows that stand far out of their neighbours: focal amplicons and artefacts.
+
+    No copy state explains an amplicon of 40 copies, and one alone would make a quiet genome look
+    like tumor; arms and large segments tell the fraction. A window is isolated when it differs from
+    the running median of its chromosome by more than ``ISOLATED_SD`` standard deviations.
+    """
+    ratio = summed.ratio
+    found = np.zeros(len(ratio), dtype=bool)
+    sd = np.sqrt(dispersion.variance(summed.expected, summed.atoms))
+    for name in pd.unique(summed.chrom):
+        inside = np.flatnonzero(summed.chrom == name)
+        local = median_filter(ratio[inside], size=NEIGHBOURS, mode="nearest")
+        found[inside] = np.abs(ratio[inside] - local) > ISOLATED_SD * sd[inside] * np.sqrt(
+            np.maximum(local, 1.0)
+        )
+    return found
+
+
+#: Windows of the running median, and how far out of it a window may lie. Counting noise reaches 5
+#: standard deviations once in two million windows.
+NEIGHBOURS, ISOLATED_SD = 11, 5.0
 
 
 def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) -> Evidence:
@@ -288,16 +309,16 @@ def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) 
 
 
 def copy_states(*, n_windows: int, max_copies: int, breakpoints: float, subclonal: bool) -> States:
-    """Whole copies 0..max and, for ``subclonal`` events, the halves between them.
+    """Whole copies 0..max and, for ``subclonal`` events, 0.4 and 0.6 between them.
 
-    The halves lie between all whole copies alike: a prior that had more of them around one ploidy
-    would favour it.
-
+    Parts lie between all whole copies alike: a prior with more of them around one ploidy would
+    favour it. They leave out the half: with it, twice the fraction and half of every event would
+    be the same profile.
     change : chance of a new draw at a window, so that a genome has ``breakpoints`` of them.
     """
     whole = np.arange(max_copies + 1, dtype=float)
-    halves = whole[:-1] + 0.5 if subclonal else whole[:0]
-    copies = np.concatenate([whole, halves])
+    parts = np.concatenate([whole[:-1] + 0.4, whole[:-1] + 0.6]) if subclonal else whole[:0]
+    copies = np.concatenate([whole, parts])
     return States(copies, copies != np.floor(copies), min(0.5, breakpoints / n_windows))
 
 
@@ -359,9 +380,11 @@ def log_likelihoods(
     therefore averaged over several ``decays`` of the prior of the states.
     """
     level = ratio_of(states.copies[None, :], fraction[:, None], ploidy[:, None])
-    share = settings.subclonal_weight if states.subclonal.any() else 0.0
     priors = np.stack(
-        [states.prior(ploidy, decay=decay, subclonal_weight=share) for decay in decays]
+        [
+            states.prior(ploidy, decay=decay, subclonal_weight=settings.subclonal_weight)
+            for decay in decays
+        ]
     )
     each = forward(seen.first, seen.ratio, seen.counting, seen.tau2, seen.inflation, level, priors,
                    states.change, settings.tail_df)  # fmt: skip

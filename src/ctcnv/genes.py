@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, ndtr, ndtri
 
 from ctcnv.dispersion import Dispersion
-from ctcnv.fraction import FractionResult, copies_of, ratio_of
+from ctcnv.fraction import MIN_FRACTION, FractionResult, copies_of, ratio_of
 from ctcnv.model import GenesSettings
 from ctcnv.robust import weighted_quantile
 from ctcnv.schema import GENES, chrom_key
@@ -37,6 +37,8 @@ TAU2_FLOOR = 1e-9
 POWER = 0.95
 #: Normal quantiles at which the uncertainty of a ratio is carried through to copies.
 NODES = ndtri((np.arange(41) + 0.5) / 41)
+#: Tumor fractions that a quiet genome may have.
+QUIET_FRACTIONS = np.geomspace(MIN_FRACTION, 1.0, 100)
 #: Share of the posterior that must allow zero or more copies for the rest to be left out.
 MIN_POSSIBLE = 0.01
 #: Posterior cells below this share of the largest are left out of the averages.
@@ -208,7 +210,8 @@ def _measure_one(
     focal = None
     if significant:
         critical = -ndtri(settings.false_positive / 2)
-        stands_out = abs(ratio - arm_ratio) > critical * np.hypot(sd, arm_sd)
+        sign = np.sign(ratio - 1)
+        stands_out = sign * (ratio - arm_ratio) > critical * np.hypot(sd, arm_sd)
         focal = bool(stands_out and width <= settings.max_extent_bp
                      and (extent[1] - extent[0]) * 2 <= arm[1] - arm[0])  # fmt: skip
     return Measured(
@@ -369,7 +372,15 @@ class Cells:
 
     @classmethod
     def of(cls, result: FractionResult) -> Cells:
-        """From the tables of the fraction step."""
+        """From the tables of the fraction step.
+
+        Where no tumor was detected its genome may be quiet, and then the profile says nothing of
+        the fraction: any is as likely as the prior has it (log-uniform, diploid).
+        """
+        if result.row["status"] == "not_detected":
+            n = len(QUIET_FRACTIONS)
+            return cls(QUIET_FRACTIONS, np.full(n, 2.0), np.full(n, 1 / n),
+                       float(str(result.row["p_tumor"])), "not_detected")  # fmt: skip
         weight = result.grid["probability"].to_numpy(dtype=float)
         keep = weight > CELL_FLOOR * weight.max(initial=0.0)
         p_tumor = float(str(result.row["p_tumor"]))
@@ -431,6 +442,10 @@ def _row(
     detected = cells.status == "detected"
     low, middle, high = copies_interval(cells, m.ratio, m.sd, normal)
     significant = m.p_value <= settings.false_positive
+    if detected and significant and not _beyond_ploidy(cells, m):
+        # Where the mean ploidy is not that of most of the genome, an unchanged gene differs from
+        # the sample's mean.
+        significant = False
     row["p_amplified"] = probability_amplified(cells, m, settings=settings)
     row["detectable_copies"] = detectable_copies(cells, m)
     if detected:
@@ -443,6 +458,15 @@ def _row(
         row["copies_low"] = low
     call, reason = decide(row, significant=significant, detected=detected, settings=settings)
     return row | {"call": call, "reason": reason}
+
+
+def _beyond_ploidy(cells: Cells, m: Measured) -> bool:
+    """Whether the copies lie half a copy or more beyond the ploidy, on the side of the ratio, more
+    likely than not."""
+    copies, ploidy, weight = cells.copies(m.ratio, m.sd, m.normal_copies)
+    baseline = ploidy * m.normal_copies / 2
+    beyond = copies > baseline + 0.5 if m.ratio > 1 else copies < baseline - 0.5
+    return bool(np.sum(weight[beyond]) >= 0.5 * np.sum(weight))
 
 
 #: Below half a copy of the reference a ratio says nothing.

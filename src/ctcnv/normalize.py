@@ -172,12 +172,21 @@ def bias_curve(
     region = regions(bins["chrom"].to_numpy(), base, use=use)
     level = np.ones(len(observed))
     on_map = np.ones(len(observed))
+    before = np.zeros(len(observed))
     for _ in range(settings.gc_passes):
         on_gc = _curve(gc, observed, base * level * on_map, use, settings)
         if has_map:
             on_map = _curve(mappability, observed, base * level * on_gc, use, settings)
         level = _regional_level(region, observed, base * on_gc * on_map, use)
+        curve = on_gc * on_map
+        if float(np.max(np.abs(curve - before)[use])) < CONVERGED:
+            break
+        before = curve
     return on_gc * on_map
+
+
+#: Change of the curve below which another pass is not worth it: far below counting noise.
+CONVERGED = 1e-3
 
 
 def _curve(x: Array, observed: Array, base: Array, use: Mask, settings: NormalizeSettings) -> Array:
@@ -289,6 +298,11 @@ class Windows:
     def ratio(self) -> Array:
         """observed / expected, (n,)."""
         return self.observed / self.expected
+
+    def subset(self, keep: Mask) -> Windows:
+        """The windows where ``keep`` is true."""
+        return Windows(self.chrom[keep], self.start[keep], self.end[keep], self.atoms[keep],
+                       self.observed[keep], self.expected[keep])  # fmt: skip
 
 
 def windows(profile: pd.DataFrame, *, atoms: int, autosomes: bool = True) -> Windows:
