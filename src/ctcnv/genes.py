@@ -196,7 +196,8 @@ def _measure_one(
     gene_sd = np.sqrt(dispersion.variance(expected[0], atoms[0], ratios))
     p_values = np.where(np.abs(ratios - ratios[0]) > Z95 * gene_sd, 1.0, p_values)
     best = int(np.argmin(p_values))
-    p_value = float(min(1.0, p_values[best] * len(extents)))
+    n_tests = effective_tests(expected)
+    p_value = float(min(1.0, p_values[best] * n_tests))
     significant = p_value <= settings.false_positive
     extent = (
         _widest_support(on, (low, high), arm, dispersion, settings) if significant else extents[0]
@@ -222,7 +223,7 @@ def _measure_one(
         p_value=p_value, width=width if focal else None, focal=focal, arm_ratio=arm_ratio,
         rest_ratio=rest_ratio, normal_copies=int(on.copies[low]),
         test=amplicon_test(
-            on, (low, high), n_tests=len(extents), dispersion=dispersion, settings=settings
+            on, (low, high), n_tests=n_tests, dispersion=dispersion, settings=settings
         ),
     )  # fmt: skip
 
@@ -252,6 +253,21 @@ def symmetric_extents(
             return found
         found.append((low, high))
         margin *= GROWTH
+
+
+def effective_tests(expected: Array) -> float:
+    """How many independent tests the nested extents are worth (Nyholt 2004, Am J Hum Genet 74:765).
+
+    expected : (m,) fragments of each extent, one inside the next, so that two of them correlate by
+    the square root of the smaller over the larger.  M_eff = 1 + (m - 1) * (1 - Var(eigenvalues)/m).
+    """
+    m = len(expected)
+    if m == 1:
+        return 1.0
+    smaller = np.minimum(expected[:, None], expected[None, :])
+    correlation = np.sqrt(smaller / np.maximum(expected[:, None], expected[None, :]))
+    spread = float(np.var(np.linalg.eigvalsh(correlation), ddof=1))
+    return float(1 + (m - 1) * (1 - spread / m))
 
 
 def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
@@ -338,7 +354,7 @@ def amplicon_test(
     on: _Chromosome,
     core: tuple[int, int],
     *,
-    n_tests: int,
+    n_tests: float,
     dispersion: Dispersion,
     settings: GenesSettings,
 ) -> Test:
