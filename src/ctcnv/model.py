@@ -92,7 +92,10 @@ class NormalizeSettings(Settings):
     gc_strata: int
     min_stratum: int
     gc_passes: int
+    regional_noise: float
     min_fragments: int
+    male_min_y_to_x: float
+    female_max_y_to_x: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,10 +32,6 @@ log = logging.getLogger(__name__)
 #: from copy number: about 20 Mb of a human genome, arms are resolved and a region still has a wide
 #: range of GC.
 REGIONS = 140
-#: Ratio of Y to X, both as copies of the autosomal level: a male has 1, a female a few percent of
-#: misplaced reads. Between the two bounds sex is not known.
-MALE_MIN_Y_TO_X = 0.15
-FEMALE_MAX_Y_TO_X = 0.05
 #: Fewest fragments expected on X before anything is said about sex.
 MIN_SEX_FRAGMENTS = 200
 
@@ -112,7 +108,7 @@ def normalize(
     expected = np.where(usable, base * curve, np.nan)
     used = usable & autosomal
     expected *= observed[used].sum() / expected[used].sum()
-    sex = infer_sex(bins["chrom"], observed, expected)
+    sex = infer_sex(bins["chrom"], observed, expected, settings=settings)
     copies = normal_copies(bins["chrom"], sex)
     sexual = np.array([chrom_key(str(name)) in ("X", "Y") for name in bins["chrom"]])
     unclear = usable & sexual & (sex is None)
@@ -177,7 +173,8 @@ def bias_curve(
         on_gc = _curve(gc, observed, base * level * on_map, use, settings)
         if has_map:
             on_map = _curve(mappability, observed, base * level * on_gc, use, settings)
-        level = _regional_level(region, observed, base * on_gc * on_map, use)
+        level = _regional_level(region, observed, base * on_gc * on_map, use,
+                                noise=settings.regional_noise)  # fmt: skip
         curve = on_gc * on_map
         if float(np.max(np.abs(curve - before)[use])) < CONVERGED:
             break
@@ -205,7 +202,8 @@ def _curve(x: Array, observed: Array, base: Array, use: Mask, settings: Normaliz
     centre = np.add.reduceat(x[order] * base[order], edges) / total
     distinct = np.concatenate([[True], np.diff(centre) > 1e-9])
     centre, value, total = centre[distinct], value[distinct], total[distinct]
-    clamped = np.clip(x, centre[0], centre[-1])
+    # half a stratum lies beyond the outermost centre: the spline is linear there
+    clamped = np.clip(x, x[inside].min(), x[inside].max())
     if len(centre) >= MIN_KNOTS:
         fitted = make_smoothing_spline(centre, value, w=total / total.mean())(clamped)
     else:
@@ -235,7 +233,9 @@ def regions(chrom: NDArray[np.object_], base: Array, *, use: Mask) -> NDArray[np
     return number
 
 
-def _regional_level(region: NDArray[np.int_], observed: Array, base: Array, use: Mask) -> Array:
+def _regional_level(
+    region: NDArray[np.int_], observed: Array, base: Array, use: Mask, *, noise: float
+) -> Array:
     """Observed over base of each atom's region; 1 outside."""
     inside = use & np.isfinite(base)
     n_regions = int(region.max()) + 1
@@ -243,14 +243,19 @@ def _regional_level(region: NDArray[np.int_], observed: Array, base: Array, use:
     wanted = np.bincount(region[inside], weights=base[inside], minlength=n_regions)
     level = np.where(wanted > 0, seen / np.maximum(wanted, 1e-300), 1.0)
     level /= np.average(level, weights=np.maximum(wanted, 1e-300))
-    # A region that is deleted in a pure tumor must not divide by zero.
+    # Soft threshold: what healthy plasma shows is left to the curve, or each pass would move some
+    # of the curve into the level. A region deleted in a pure tumor must not divide by zero.
+    away = level - 1
+    level = 1 + np.sign(away) * np.maximum(np.abs(away) - noise, 0.0)
     return np.where(inside, np.maximum(level[region], 0.05), 1.0)
 
 
 # Sex -----------------------------------------------------------------------------------------
 
 
-def infer_sex(chrom: pd.Series, observed: Array, expected: Array) -> str | None:
+def infer_sex(
+    chrom: pd.Series, observed: Array, expected: Array, *, settings: NormalizeSettings
+) -> str | None:
     """Female or male from the ratio of Y to X, or None when it cannot be told.
 
     expected : (n,) as if every chromosome had two copies. The ratio of the two is used because a
@@ -265,9 +270,9 @@ def infer_sex(chrom: pd.Series, observed: Array, expected: Array) -> str | None:
     y = observed[on_y].sum() / expected[on_y].sum()
     if x <= 0:
         return None
-    if y / x >= MALE_MIN_Y_TO_X:
+    if y / x >= settings.male_min_y_to_x:
         return "male"
-    return "female" if y / x <= FEMALE_MAX_Y_TO_X else None
+    return "female" if y / x <= settings.female_max_y_to_x else None
 
 
 def normal_copies(chrom: pd.Series, sex: str | None) -> NDArray[np.int_]:
