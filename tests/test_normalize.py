@@ -344,16 +344,20 @@ def test_sex_between_the_bounds_is_unclear_and_leaves_x_and_y_out(female):
     assert found.profile["expected"].notna().any()
 
 
+def sex_of(chrom, observed, expected):
+    return step.infer_sex(
+        pd.Series(chrom), np.array(observed), np.array(expected), settings=SETTINGS
+    )
+
+
 def test_sex_is_not_told_from_a_handful_of_fragments_on_x():
-    chrom = pd.Series(["X", "Y"])
-    enough, few = np.array([200.0, 60]), np.array([199.0, 60])
-    assert step.infer_sex(chrom, np.array([100.0, 30]), enough) == "male"
-    assert step.infer_sex(chrom, np.array([100.0, 30]), few) is None
+    assert sex_of(["X", "Y"], [100.0, 30], [200.0, 60]) == "male"
+    assert sex_of(["X", "Y"], [100.0, 30], [199.0, 60]) is None
 
 
 def test_sex_is_not_told_without_y_atoms_or_without_x_fragments():
-    assert step.infer_sex(pd.Series(["X"]), np.array([500.0]), np.array([500.0])) is None
-    assert step.infer_sex(pd.Series(["X", "Y"]), np.array([0.0, 5]), np.array([500.0, 100])) is None
+    assert sex_of(["X"], [500.0], [500.0]) is None
+    assert sex_of(["X", "Y"], [0.0, 5], [500.0, 100]) is None
 
 
 @pytest.mark.parametrize(

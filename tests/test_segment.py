@@ -27,7 +27,9 @@ def of(observed, expected=100.0, chrom=None, atoms=None) -> Windows:
     """Windows of 1 Mb; one chromosome unless names are given."""
     n = len(observed)
     names = np.array(["chr1"] * n if chrom is None else chrom, dtype=object)
-    start = np.concatenate([np.arange((names == name).sum()) for name in pd.unique(names)])
+    start = np.concatenate(
+        [np.arange(0), *(np.arange((names == name).sum()) for name in pd.unique(names))]
+    )
     return Windows(
         names, start * plasma.MB, (start + 1) * plasma.MB,
         np.ones(n, dtype=int) if atoms is None else np.asarray(atoms),

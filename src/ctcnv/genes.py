@@ -462,6 +462,7 @@ def _row(
         # Where the mean ploidy is not that of most of the genome, an unchanged gene differs from
         # the sample's mean.
         significant = False
+        row |= {"width": None, "focal": None}
     row["p_amplified"] = probability_amplified(cells, m, settings=settings)
     row["detectable_copies"] = detectable_copies(cells, m)
     if detected:

@@ -93,6 +93,7 @@ class NormalizeSettings(Settings):
     min_stratum: int
     gc_passes: int
     regional_noise: float
+    max_residual: float
     min_fragments: int
     male_min_y_to_x: float
     female_max_y_to_x: float

@@ -169,17 +169,30 @@ def bias_curve(
     level = np.ones(len(observed))
     on_map = np.ones(len(observed))
     before = np.zeros(len(observed))
+    fit = use
     for _ in range(settings.gc_passes):
-        on_gc = _curve(gc, observed, base * level * on_map, use, settings)
+        on_gc = _curve(gc, observed, base * level * on_map, fit, settings)
         if has_map:
-            on_map = _curve(mappability, observed, base * level * on_gc, use, settings)
-        level = _regional_level(region, observed, base * on_gc * on_map, use,
-                                noise=settings.regional_noise)  # fmt: skip
+            on_map = _curve(mappability, observed, base * level * on_gc, fit, settings)
         curve = on_gc * on_map
+        level = _regional_level(region, observed, base * curve, fit,
+                                noise=settings.regional_noise)  # fmt: skip
+        fit = use & ~_outlying(observed, base * curve * level, fit, settings.max_residual)
         if float(np.max(np.abs(curve - before)[use])) < CONVERGED:
             break
         before = curve
     return on_gc * on_map
+
+
+def _outlying(observed: Array, wanted: Array, fit: Mask, limit: float) -> Mask:
+    """Atoms far from what curve and region say, by ``limit`` standard deviations: amplicons, which
+    must not bend the curve that they are measured with, and artefacts.
+
+    sd^2 = E + (0.1 E)^2: counting noise and what atoms differ by without a panel.
+    """
+    scaled = wanted * observed[fit].sum() / wanted[fit].sum()
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(observed - scaled) > limit * np.sqrt(scaled + (0.1 * scaled) ** 2))
 
 
 #: Change of the curve below which another pass is not worth it: far below counting noise.
@@ -247,7 +260,7 @@ def _regional_level(
     # of the curve into the level. A region deleted in a pure tumor must not divide by zero.
     away = level - 1
     level = 1 + np.sign(away) * np.maximum(np.abs(away) - noise, 0.0)
-    return np.where(inside, np.maximum(level[region], 0.05), 1.0)
+    return np.where(region >= 0, np.maximum(level[region], 0.05), 1.0)
 
 
 # Sex -----------------------------------------------------------------------------------------

@@ -44,7 +44,7 @@ rule pon:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=pon_mem_mb,
-        runtime=120,
+        runtime=60,
     params:
         settings=flags("normalize", "pon", "fraction", "genes"),
     shell:

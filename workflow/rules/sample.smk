@@ -22,7 +22,7 @@ rule count:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=count_mem_mb,
-        runtime=240,
+        runtime=120,
     params:
         files=given,
         settings=flags("count"),
@@ -77,7 +77,7 @@ rule call:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=call_mem_mb,
-        runtime=60,
+        runtime=30,
     params:
         files=given,
         person=person,
