@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincc, ndtr, ndtri
+from scipy.special import betainc, betaincc, ndtr, ndtri, xlogy
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.fraction import MIN_FRACTION, FractionResult, copies_of, ratio_of
@@ -198,34 +198,59 @@ def _measure_one(
     best = int(np.argmin(p_values))
     n_tests = effective_tests(expected)
     p_value = float(min(1.0, p_values[best] * n_tests))
-    significant = p_value <= settings.false_positive
-    extent = (
-        _widest_support(on, (low, high), arm, dispersion, settings) if significant else extents[0]
-    )
+    extent, focal = extents[0], None
+    if p_value <= settings.false_positive:
+        sign = float(np.sign(ratios[best] - 1))
+        found, own = _best_explanation(on, (low, high), arm, sign, dispersion, settings)
+        if own:
+            focal = found is not None and _stands_out(on, found, arm, sign, dispersion, settings)
+            # A broad change is measured where it was tested, not where its noise is highest.
+            extent = found if focal and found is not None else extents[best]
+        else:
+            # A neighbour's amplicon explains the counts better than one that holds the gene: what
+            # is left is what the gene's own atoms say.
+            best, p_value = 0, float(min(1.0, p_values[0] * n_tests))
+    if p_value > settings.false_positive:
+        best, focal = 0, None
     seen, wanted = on.sums(*extent)
-    ratio = seen / wanted
-    sd = float(np.sqrt(dispersion.variance(wanted, extent[1] - extent[0], ratio)))
-    arm_ratio, arm_sd = _outside(on, extent, arm, dispersion)
-    rest_ratio, _ = _outside(on, extent, (0, len(on.start)), dispersion)
-    width = int(on.end[extent[1] - 1] - on.start[extent[0]])
-    focal = None
-    if significant:
-        critical = -ndtri(settings.false_positive / 2)
-        sign = np.sign(ratio - 1)
-        stands_out = sign * (ratio - arm_ratio) > critical * np.hypot(sd, arm_sd)
-        focal = bool(stands_out and width <= settings.max_extent_bp
-                     and (extent[1] - extent[0]) * 2 <= arm[1] - arm[0])  # fmt: skip
+    sd = float(np.sqrt(dispersion.variance(wanted, extent[1] - extent[0], seen / wanted)))
     return Measured(
-        core_bins=high - low, n_bins=extent[1] - extent[0], observed=seen, expected=wanted,
-        core_ratio=float(ratios[0]), ratio=ratio, sd=sd,
-        z=float((ratios[best] - 1) / sds[best]) if significant
-        else float((ratios[0] - 1) / sds[0]),
-        p_value=p_value, width=width if focal else None, focal=focal, arm_ratio=arm_ratio,
-        rest_ratio=rest_ratio, normal_copies=int(on.copies[low]),
+        core_bins=high - low,
+        n_bins=extent[1] - extent[0],
+        observed=seen,
+        expected=wanted,
+        core_ratio=float(ratios[0]),
+        ratio=seen / wanted,
+        sd=sd,
+        z=float((ratios[best] - 1) / sds[best]),
+        p_value=p_value,
+        width=int(on.end[extent[1] - 1] - on.start[extent[0]]) if focal else None,
+        focal=focal,
+        arm_ratio=_outside(on, extent, arm, dispersion)[0],
+        rest_ratio=_outside(on, extent, (0, len(on.start)), dispersion)[0],
+        normal_copies=int(on.copies[low]),
         test=amplicon_test(
             on, (low, high), n_tests=n_tests, dispersion=dispersion, settings=settings
         ),
-    )  # fmt: skip
+    )
+
+
+def _stands_out(
+    on: _Chromosome,
+    extent: tuple[int, int],
+    arm: tuple[int, int],
+    sign: float,
+    dispersion: Dispersion,
+    settings: GenesSettings,
+) -> bool:
+    """Whether an extent is focal: significantly beyond the rest of its arm, in the direction of the
+    change, and not most of the arm."""
+    o, e = on.sums(*extent)
+    sd = float(np.sqrt(dispersion.variance(e, extent[1] - extent[0], o / e)))
+    arm_ratio, arm_sd = _outside(on, extent, arm, dispersion)
+    critical = float(-ndtri(settings.false_positive / 2))
+    beyond = sign * (o / e - arm_ratio) > critical * np.hypot(sd, arm_sd)
+    return bool(beyond and (extent[1] - extent[0]) * 2 <= arm[1] - arm[0])
 
 
 def _arm(on: _Chromosome, start: int, centromere: int) -> tuple[int, int]:
@@ -284,42 +309,60 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
     return np.asarray(np.minimum(1.0, 2 * np.minimum(upper, lower)))
 
 
-def _widest_support(
+def _best_explanation(
     on: _Chromosome,
     core: tuple[int, int],
     arm: tuple[int, int],
+    sign: float,
     dispersion: Dispersion,
     settings: GenesSettings,
-) -> tuple[int, int]:
-    """The extent around the core that explains the counts of its surroundings best.
+) -> tuple[tuple[int, int] | None, bool]:
+    """The extent that explains the counts around a gene best, and whether it holds the gene.
 
     Inside has one ratio, outside (the arm within ``flank_bp``) another; the log likelihood ratio
-    of that step against a flat stretch is compared over left and right ends that grow apart:
-    quasi-Poisson,  sum O*log(r) / phi,  phi the variance of an atom over its mean.
+    of that step against a flat stretch, quasi-Poisson with phi the variance of an atom over its
+    mean,  (sum O*log(r) inside + outside - flat) / phi,  is compared over left and right ends that
+    grow apart. Extents deviate from 1 and from their surroundings in the direction ``sign``, and
+    the gene's atoms must not contradict those that hold it (None when none is left). Extents beside
+    the gene compete: the gene has its own when none of them is better by ``SUPPORT``.
     """
     flank_low = int(np.searchsorted(on.end, on.start[core[0]] - settings.flank_bp, side="right"))
     flank_high = int(np.searchsorted(on.start, on.end[core[1] - 1] + settings.flank_bp))
     low, high = max(arm[0], flank_low), min(arm[1], flank_high)
-    lefts = _steps(core[0], low)
-    rights = _steps(core[1], high)
+    left, right = np.array(_steps(core[0], low)), np.array(_steps(core[1], high))
     total_o, total_e = on.sums(low, high)
     phi = 1 + total_e / (high - low) * float(dispersion.at(1)) ** 2
+
+    def score(a: NDArray[np.int_], b: NDArray[np.int_]) -> tuple[Array, Array]:
+        """Score of the extents a..b, -inf where they do not count, and their ratios."""
+        ok = (b > a) & ((b - a) < high - low)
+        a, b = np.where(ok, a, low), np.where(ok, b, low + 1)
+        o, e = on.observed[b] - on.observed[a], on.expected[b] - on.expected[a]
+        rest_o, rest_e = total_o - o, np.maximum(total_e - e, 1e-9)
+        value = (_log_ratio(o, e) + _log_ratio(rest_o, rest_e)
+                 - _log_ratio(np.array(total_o), np.array(total_e))) / phi  # fmt: skip
+        ratio = o / e
+        ok &= on.end[b - 1] - on.start[a] <= settings.max_extent_bp
+        ok &= (sign * (ratio - 1) > 0) & (sign * (ratio - rest_o / rest_e) > 0)
+        return np.where(ok, value, -np.inf), ratio
+
     core_o, core_e = on.sums(*core)
-    best, chosen = -np.inf, core
-    for left in lefts:
-        for right in rights:
-            o, e = on.sums(left, right)
-            rest_o, rest_e = total_o - o, total_e - e
-            if on.end[right - 1] - on.start[left] > settings.max_extent_bp:
-                continue
-            gene_sd = float(np.sqrt(dispersion.variance(core_e, core[1] - core[0], o / e)))
-            if abs(o / e - core_o / core_e) > Z95 * gene_sd:
-                continue
-            value = (_log_ratio(o, e) + _log_ratio(rest_o, rest_e)
-                     - _log_ratio(total_o, total_e)) / phi  # fmt: skip
-            if value > best:
-                best, chosen = value, (left, right)
-    return chosen
+    holding, ratio = score(left[:, None], right[None, :])
+    gene_sd = np.sqrt(dispersion.variance(core_e, core[1] - core[0], ratio))
+    holding = np.where(np.abs(ratio - core_o / core_e) > Z95 * gene_sd, -np.inf, holding)
+    beside = max(
+        (float(score(ends[:, None], ends[None, :])[0].max()) for ends in (np.sort(left), right)),
+        default=-np.inf,
+    )
+    i, j = np.unravel_index(int(np.argmax(holding)), holding.shape)
+    best = float(holding[i, j])
+    own = not beside > max(best, 0.0) + SUPPORT
+    return (int(left[i]), int(right[j])) if np.isfinite(best) else None, own
+
+
+#: Log likelihood by which one extent must beat another to replace it: chi-squared of one degree of
+#: freedom at 5 %, halved.
+SUPPORT = 1.92
 
 
 def _steps(edge: int, limit: int) -> list[int]:
@@ -331,8 +374,9 @@ def _steps(edge: int, limit: int) -> list[int]:
     return [edge + sign * d for d in distances]
 
 
-def _log_ratio(observed: float, expected: float) -> float:
-    return observed * float(np.log(observed / expected)) if observed > 0 and expected > 0 else 0.0
+def _log_ratio(observed: Array, expected: Array) -> Array:
+    """observed * log(observed / expected), 0 where nothing was observed."""
+    return np.asarray(xlogy(observed, np.maximum(observed, 1e-300) / expected))
 
 
 def _outside(
