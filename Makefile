@@ -48,6 +48,11 @@ demo:  ## a simulated cohort through the whole workflow
 real:  ## real serial plasma against real healthy plasma (../shared/data)
 	./ctcnv real ../shared/data
 
+.PHONY: validate
+validate:  ## docs/validation.md: simulated truth, real healthy plasma, the real pair (20 min)
+	./ctcnv real ../shared/data --output real
+	PYTHONPATH=src:. $(PY) -m validation --results real/results --repeats 4
+
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)
 	uv pip compile requirements.in $(LOCK) -o requirements.lock

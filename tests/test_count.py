@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 import pysam
 import pytest
-from tests.reference.count_slow import count_slow
 
 from ctcnv import compiled as compiled_module
 from ctcnv import count
@@ -23,6 +22,7 @@ from ctcnv.cli import main
 from ctcnv.io import bam, tables
 from ctcnv.model import CountSettings
 from ctcnv.schema import BINS, COUNTS, LENGTHS, READS
+from tests.reference.count_slow import count_slow
 
 SETTINGS = CountSettings(
     min_mapq=20, min_length=50, max_length=700, short_min=90, short_max=150, single_end="auto"

@@ -272,7 +272,9 @@ def test_quantiles_by_hand_spread_the_mass_of_a_cell_between_its_edges():
         np.array([0.2, 0.5]), np.array([2.0, 2.0]), np.array([0.25, 0.75]), 0.0,
         np.array([0.1, 0.2]), np.array([0.1, 0.1]),
     )  # fmt: skip
-    np.testing.assert_allclose(found.quantiles([0, 0.125, 0.25, 0.625, 1]), [0.1, 0.2, 0.3, 0.5, 0.7])
+    np.testing.assert_allclose(
+        found.quantiles([0, 0.125, 0.25, 0.625, 1]), [0.1, 0.2, 0.3, 0.5, 0.7]
+    )
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=6))
@@ -326,9 +328,7 @@ def test_the_prior_of_fractions_is_log_uniform_and_that_of_ploidies_has_two_hill
     t = np.array([0.1, 0.2])
     logs = step.log_prior(t, np.array([2.0, 2.0]), settings=FAST)
     assert np.exp(logs[0] - logs[1]) == pytest.approx(2)
-    two, three, doubled = step.log_prior(
-        np.full(3, 0.1), np.array([2.0, 2.75, 3.5]), settings=FAST
-    )
+    two, three, doubled = step.log_prior(np.full(3, 0.1), np.array([2.0, 2.75, 3.5]), settings=FAST)
     assert two > doubled > three
 
 

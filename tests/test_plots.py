@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 
 import pytest
-from tests import fakes
 
 from ctcnv import cli, plots
+from tests import fakes
 
 FAKES = fakes.cases(atom_bp=500_000)
 

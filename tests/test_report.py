@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests import fakes
 
 from ctcnv import cli, report, schema
 from ctcnv.report import Sample, Sheet, methods, patient_report, svg, view, words
+from tests import fakes
 
 NAN = float("nan")
 CASES = fakes.cases(atom_bp=500_000)

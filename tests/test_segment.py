@@ -49,9 +49,7 @@ def prefix(values):
 
 def best_arc(observed, expected, atoms, tau, low, high, least):
     tau2 = np.array([tau(a) for a in range(1, int(sum(atoms)) + 2)]) ** 2
-    return step.best_arc(
-        prefix(observed), prefix(expected), prefix(atoms), tau2, low, high, least
-    )
+    return step.best_arc(prefix(observed), prefix(expected), prefix(atoms), tau2, low, high, least)
 
 
 # --- one arc ---

@@ -145,10 +145,11 @@ def estimate(
     odds = settings.prior_tumor / (1 - settings.prior_tumor) * np.exp(min(posterior.log_bayes, 500))
     p_tumor = float(odds / (1 + odds))
     modes = solutions(posterior) if detected else SOLUTIONS.empty()
+    lod = limit_of_detection(coarse, null.scores, settings=settings)
     row = {
         **_interval(posterior, detected=detected, p_tumor=p_tumor),
         "lob": float(np.quantile(null.fractions, 0.95)),
-        "lod": limit_of_detection(coarse, null.scores, settings=settings),
+        "lod": lod,
         "p_tumor": p_tumor,
         "p_value": p_value,
         "status": "detected" if detected else "not_detected",
@@ -156,13 +157,20 @@ def estimate(
         "reason": None if detected else not_detected_reason(p_value, settings.false_positive),
     }
     if detected:
-        best = modes.iloc[0]
-        row["ploidy"] = float(best["ploidy"])
+        row["ploidy"] = float(modes["ploidy"].iloc[0])
+    else:
+        # What was not detected may be as high as what would not have been; NaN when that is
+        # unknown.
+        row["high"] = float(np.maximum(_number(row["high"]), lod))
     log.info("tumor fraction %.4f (%.4f-%.4f), %s, p %.2g", row["fraction"], row["low"],
              row["high"], row["status"], p_value)  # fmt: skip
     grid = pd.DataFrame({"fraction": posterior.fraction, "ploidy": posterior.ploidy,
                          "probability": posterior.probability})  # fmt: skip
     return FractionResult(row, grid[grid["probability"] > 1e-9].reset_index(drop=True), modes)
+
+
+def _number(value: object) -> float:
+    return float(str(value))
 
 
 def failed(reason: str) -> FractionResult:

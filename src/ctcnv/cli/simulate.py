@@ -75,6 +75,7 @@ def run(args: argparse.Namespace) -> int | None:
     # Last, so that a sheet is there only when every BAM is.
     simulation.write_cohort(args.output, genome, genes, samples, seed=args.seed)
     log.info(
-        "%d samples; run the workflow with snakemake --directory %s", len(samples), args.output
-    )
+        "%d samples; run: snakemake --directory %s --configfile config/config.yaml %s/config.yaml"
+        " --cores 2", len(samples), args.output, args.output,
+    )  # fmt: skip
     return None
