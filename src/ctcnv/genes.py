@@ -243,8 +243,10 @@ def _stands_out(
     dispersion: Dispersion,
     settings: GenesSettings,
 ) -> bool:
-    """Whether an extent is focal: significantly beyond the rest of its arm, in the direction of the
-    change, and not most of the arm."""
+    """Whether an extent is focal: narrower than ``max_extent_bp``, significantly beyond the rest of
+    its arm in the direction of the change, and not most of the arm."""
+    if on.end[extent[1] - 1] - on.start[extent[0]] > settings.max_extent_bp:
+        return False
     o, e = on.sums(*extent)
     sd = float(np.sqrt(dispersion.variance(e, extent[1] - extent[0], o / e)))
     arm_ratio, arm_sd = _outside(on, extent, arm, dispersion)
@@ -342,7 +344,6 @@ def _best_explanation(
         value = (_log_ratio(o, e) + _log_ratio(rest_o, rest_e)
                  - _log_ratio(np.array(total_o), np.array(total_e))) / phi  # fmt: skip
         ratio = o / e
-        ok &= on.end[b - 1] - on.start[a] <= settings.max_extent_bp
         ok &= (sign * (ratio - 1) > 0) & (sign * (ratio - rest_o / rest_e) > 0)
         return np.where(ok, value, -np.inf), ratio
 

@@ -319,7 +319,8 @@ def classify(ratio: Array, *, of: str, unknown: str, settings: TrackSettings) ->
         return "stable", f"{of}: {shown}, within the no-change zone"
     if high < 1:
         if low <= 0.01:
-            return "decrease", f"{of}: {shown}, a fall of at least {100 * (1 - high):.0f} %"
+            at_least = min(99, int(100 * (1 - high)))
+            return "decrease", f"{of}: {shown}, a fall of at least {at_least} %"
         return "decrease", f"{of}: {shown}"
     if low > 1:
         return "increase", f"{of}: {shown}"
