@@ -40,6 +40,10 @@ test:  ## all tests
 quick:  ## the tests that take seconds
 	./ctcnv test -m 'not slow'
 
+.PHONY: golden
+golden: develop  ## the golden tables of tests/fixtures/golden anew; say why in CHANGELOG "Numbers"
+	PYTHONPATH=src:. $(PY) -m tests.golden
+
 .PHONY: demo
 demo:  ## a simulated cohort through the whole workflow
 	./ctcnv demo

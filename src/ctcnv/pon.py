@@ -184,15 +184,9 @@ class Factors:
         self.settings = settings
         self.n_normals = len(observed)
         keep = np.isfinite(expected) & (expected > 0)
-        first = self._ratio(np.where(keep, observed, 0.0).sum(0),
-                            np.where(keep, expected, 0.0).sum(0))  # fmt: skip
         # A germline copy-number variant of one normal must not become everybody's factor.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            wanted = expected * first
-            spread2 = _spread2(observed, wanted, keep)
-            z = (observed - wanted) / np.sqrt(wanted + wanted**2 * spread2)
         if self.n_normals >= MIN_FOR_LEAVE_ONE_OUT:
-            keep &= ~(np.abs(z) > settings.max_residual)
+            keep &= ~(np.abs(_residuals(observed, expected, keep)) > settings.max_residual)
         self.observed = np.where(keep, observed, 0.0)
         self.expected = np.where(keep, expected, 0.0)
         self.keep = keep
@@ -258,6 +252,24 @@ class Factors:
         reason = self._reasons(factor, np.zeros(len(factor)), bins)
         usable = reason == None  # noqa: E711
         return Panel(np.where(usable, factor, np.nan), reason, self.n_normals - 1)
+
+
+def _residuals(observed: Array, expected: Array, keep: Mask) -> Array:
+    """Deviation of each normal from the ratio of the others at an atom, in standard deviations.
+
+    z = (O - E*f) / sqrt(E*f + (E*f)^2 * (s^2 + 1/sum of the others' fragments)),  f the ratio of
+    sums of the others, s^2 the median spread of the atoms: neither is moved by the normal itself,
+    which in a small panel would hide behind its own deviation.
+    """
+    o, e = np.where(keep, observed, 0.0), np.where(keep, expected, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        others = (o.sum(0) - o) / (e.sum(0) - e)
+        wanted = e * others
+        spread2 = _spread2(o, e * (o.sum(0) / e.sum(0)), keep)
+        positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
+        typical = float(np.median(positive)) if len(positive) else 0.0
+        variance = wanted + wanted**2 * (typical + 1 / (o.sum(0) - o))
+        return np.where(keep & (wanted > 0), (o - wanted) / np.sqrt(variance), 0.0)
 
 
 def _spread2(observed: Array, wanted: Array, keep: Mask) -> Array:
@@ -355,11 +367,15 @@ def regional_noise(profile: pd.DataFrame) -> float:
     return float(np.sqrt(max(0.0, excess)))
 
 
+#: Regional noise that is never a reason to leave a normal out: good panels have as much.
+NOISE_FLOOR = 0.01
+
+
 def _outliers(checks: dict[str, _Check], settings: PonSettings) -> dict[str, str]:
     noises = np.array([check.noise for check in checks.values()])
     middle = float(np.median(noises))
     # With few normals the spread between them is not known well; allow at least one MAD.
-    limit = max(settings.outlier_noise * middle, middle + MAD_TO_SD * float(
+    limit = max(NOISE_FLOOR, settings.outlier_noise * middle, middle + MAD_TO_SD * float(
         np.median(np.abs(noises - middle))))  # fmt: skip
     found = {}
     for name, check in checks.items():

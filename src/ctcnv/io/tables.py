@@ -161,6 +161,7 @@ def read(path: Path, table: Table) -> Stored:
         meta[key] = value
         position = end + 1
     _check_tag(path, meta, table)
+    _check_cells(path, text, position)
     try:
         frame = pd.read_csv(
             io.StringIO(text[position:]),
@@ -174,8 +175,6 @@ def read(path: Path, table: Table) -> Stored:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise ValueError(f"{path}: rows with more cells than the header; make it again")
     return Stored(table.check(frame, source=str(path)), meta, digest, path)
 
 
@@ -186,6 +185,20 @@ def _text(path: Path, data: bytes) -> str:
         return data.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
+
+
+def _check_cells(path: Path, text: str, start: int) -> None:
+    """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
+    body = text[start:].rstrip("\n")
+    cells = body.partition("\n")[0].count("\t")
+    if body.count("\t") == cells * (body.count("\n") + 1):
+        return
+    rows = body.split("\n")
+    wrong = next((n for n, row in enumerate(rows) if row.count("\t") != cells), 0)
+    raise ValueError(
+        f"{path} row {wrong}: {rows[wrong].count(chr(9)) + 1} cells, the header has {cells + 1}; "
+        "make the file again"
+    )
 
 
 def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:

@@ -1,0 +1,125 @@
+"""Table types, the check at the door, and names of chromosomes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctcnv import schema
+from ctcnv.schema import Column, Table, chrom_key, is_autosome
+
+THING = Table(
+    "thing", 3,
+    (
+        Column("name", "text", "a name"),
+        Column("note", "text", "a remark", nullable=True),
+        Column("word", "text", "a word", nullable=True, choices=("yes", "no")),
+        Column("n", "int", "a number"),
+        Column("day", "int", "a day", nullable=True),
+        Column("x", "float", "a value", nullable=True),
+        Column("ok", "bool", "a switch", nullable=True),
+    ),
+    "A thing.",
+)  # fmt: skip
+
+
+def things(**changes):
+    row = {"name": ["a", "b"], "note": ["hi", None], "word": ["yes", None], "n": [1, 2],
+           "day": [3, None], "x": [0.5, np.nan], "ok": [True, None]}  # fmt: skip
+    return pd.DataFrame(row | changes)
+
+
+def test_a_good_table_comes_back_in_order_with_its_kinds():
+    checked = THING.check(things()[["ok", "x", "day", "n", "word", "note", "name"]])
+    assert list(checked.columns) == THING.names
+    assert checked["n"].dtype == np.int64
+    assert checked["x"].dtype == np.float64
+    assert checked["day"].dtype == pd.Int64Dtype()
+    assert checked["name"].tolist() == ["a", "b"]
+
+
+def test_checking_twice_changes_nothing():
+    once = THING.check(things())
+    pd.testing.assert_frame_equal(THING.check(once), once)
+
+
+def test_text_stays_text():
+    checked = THING.check(things(name=["001", "NA"], note=["1e5", "nan"]))
+    assert checked["name"].tolist() == ["001", "NA"]
+    assert checked["note"].tolist() == ["1e5", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n": ["1", "x"]}, r"thing row 2: n is 'x'; expected a int value"),
+        ({"n": [1, 2.5]}, r"row 2: n is (np.float64\()?2.5\)?; expected a int value"),
+        ({"n": [1, None]}, r"row 2: n is empty; expected a int value"),
+        ({"n": [1, np.inf]}, r"row 2: n is (np.float64\()?inf\)?; expected a int value"),
+        ({"x": [np.inf, 1]}, r"row 1: x is (np.float64\()?inf\)?; expected a float value"),
+        ({"x": ["0,5", 1]}, r"row 1: x is '0,5'; expected a float value"),
+        ({"name": [None, "b"]}, r"row 1: name is empty; expected a text value"),
+        ({"word": ["yes", "maybe"]}, r"row 2: word is 'maybe'; expected one of \['yes', 'no'\]"),
+        ({"ok": ["true", "1"]}, r"row 2: ok is '1'; expected a bool value"),
+    ],
+)
+def test_a_wrong_value_is_named_with_row_and_column(changes, message):
+    with pytest.raises(ValueError, match=message):
+        THING.check(things(**changes))
+
+
+def test_a_missing_or_unknown_column_is_named():
+    with pytest.raises(ValueError, match=r"f.tsv: column 'n' is missing; expected \['name'"):
+        THING.check(things().drop(columns="n"), source="f.tsv")
+    with pytest.raises(ValueError, match="unknown column 'extra'"):
+        THING.check(things(extra=[1, 2]))
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"), [("true", True), ("False", False), (True, True), (np.False_, False)]
+)
+def test_switches_are_read_from_words_and_from_bools(value, wanted):
+    assert THING.check(things(ok=[value, value]))["ok"].tolist() == [wanted, wanted]
+
+
+@pytest.mark.parametrize("table", schema.TABLES.values(), ids=schema.TABLES)
+def test_an_empty_table_of_every_type_is_legal(table):
+    empty = table.empty()
+    assert len(empty) == 0
+    assert list(empty.columns) == table.names
+    pd.testing.assert_frame_equal(table.check(empty), empty)
+
+
+@pytest.mark.parametrize("table", schema.TABLES.values(), ids=schema.TABLES)
+def test_every_column_is_explained_and_named_once(table):
+    assert len(set(table.names)) == len(table.names)
+    assert table.meaning.endswith(".")
+    assert all(column.meaning for column in table.columns)
+    assert table.tag == f"{table.name}/{table.version}"
+
+
+def test_tables_are_listed_under_their_names():
+    assert all(name == table.name for name, table in schema.TABLES.items())
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [("chr17", "17"), ("17", "17"), ("Chr17", "17"), ("CHRX", "X"), ("chrx", "X"), ("y", "Y"),
+     ("MT", "M"), ("chrM", "M"), ("chrUn_1", "Un_1"), ("chr", ""), ("", "")],
+)  # fmt: skip
+def test_names_of_either_kind_meet(name, key):
+    assert chrom_key(name) == key
+
+
+@given(st.sampled_from(schema.CHROMOSOMES))
+def test_a_key_is_its_own_key(name):
+    assert chrom_key(chrom_key(f"chr{name}")) == name
+
+
+def test_autosomes_are_1_to_22():
+    names = ["chr1", "22", "X", "chrY", "M", "23", "chr0", "chr1_random"]
+    assert is_autosome(pd.Series(names)).tolist() == [True, True, *([False] * 6)]
+    assert is_autosome(np.array([], dtype=object)).tolist() == []

@@ -1,0 +1,124 @@
+"""Settings: what a section accepts and how it refuses."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ctcnv.cli.settings import add_settings, flag, settings
+from ctcnv.model import SECTIONS, CountSettings, FractionSettings, Settings, TrackSettings
+from tests import plasma
+
+TRACK = {"no_change": 0.3, "target_day": 21, "window_days": 7}
+
+
+def made(**changes):
+    return TrackSettings.from_mapping(TRACK | changes, source="here")
+
+
+@pytest.mark.parametrize("text", ["0.25", "2.5e-1", " .25"])
+def test_numbers_may_come_as_text(text):
+    assert made(no_change=text).no_change == 0.25
+    assert made(target_day="-3").target_day == -3
+
+
+def test_a_whole_number_does_for_a_decimal_one():
+    found = made(no_change=1).no_change
+    assert found == 1
+    assert isinstance(found, float)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "kind"),
+    [
+        ("no_change", "much", "float"),
+        ("no_change", None, "float"),
+        ("no_change", True, "float"),
+        ("no_change", [0.3], "float"),
+        ("target_day", 21.0, "int"),
+        ("target_day", "21.5", "int"),
+        ("target_day", True, "int"),
+        ("target_day", "", "int"),
+    ],
+)
+def test_a_value_of_another_kind_is_named(key, value, kind):
+    with pytest.raises(ValueError, match=rf"^here: track.{key} is .*; expected {kind}$"):
+        made(**{key: value})
+
+
+def test_a_switch_of_yaml_is_the_word_for_it():
+    count = plasma.SETTINGS["count"].as_dict()
+    for value, word in ((True, "true"), (False, "false"), ("auto", "auto")):
+        found = CountSettings.from_mapping(count | {"single_end": value}, source="here")
+        assert found.single_end == word
+
+
+def test_an_unknown_key_names_those_there_are():
+    with pytest.raises(ValueError, match=r"track.targetday is unknown; track has \['no_change'"):
+        made(targetday=3)
+
+
+@pytest.mark.parametrize("key", TRACK)
+def test_there_are_no_defaults_in_the_code(key):
+    less = {k: v for k, v in TRACK.items() if k != key}
+    with pytest.raises(ValueError, match=rf"track.{key} is missing; copy it from config"):
+        TrackSettings.from_mapping(less, source="here")
+
+
+@pytest.mark.parametrize("kind", SECTIONS.values(), ids=SECTIONS)
+def test_sections_are_frozen_and_have_no_defaults(kind):
+    assert issubclass(kind, Settings)
+    for field in dataclasses.fields(kind):
+        assert field.default is dataclasses.MISSING
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(plasma.SETTINGS[kind.section], dataclasses.fields(kind)[0].name, 1)
+
+
+@pytest.mark.parametrize("df", [0, 2, 4, -1])
+def test_the_degrees_of_freedom_are_odd(df):
+    values = plasma.SETTINGS["fraction"].as_dict() | {"tail_df": df}
+    with pytest.raises(ValueError, match=rf"fraction.tail_df is {df}; expected an odd number"):
+        FractionSettings.from_mapping(values, source="here")
+
+
+@given(st.sampled_from(sorted(SECTIONS)))
+def test_a_section_round_trips_through_the_preamble_of_a_table(section):
+    kind, here = SECTIONS[section], plasma.SETTINGS[section]
+    text = json.dumps(here.as_dict(), sort_keys=True)
+    assert kind.from_mapping(json.loads(text), source="preamble") == here
+
+
+def parsed(*words):
+    parser = argparse.ArgumentParser()
+    add_settings(parser, TrackSettings)
+    return settings(parser.parse_args(words), TrackSettings)
+
+
+def test_flags_alone_are_enough():
+    words = [word for key, value in TRACK.items() for word in (flag("track", key), str(value))]
+    assert parsed(*words) == made()
+
+
+def test_a_flag_alone_misses_the_others():
+    with pytest.raises(ValueError, match="command line: track.target_day is missing"):
+        parsed("--track-no-change", "0.2")
+
+
+@pytest.mark.parametrize("text", ["track: 3", "track: [1, 2]", "track: yes"])
+def test_a_section_that_holds_no_keys_is_refused(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"config.yaml: track is .*; expected its keys"):
+        parsed("--config", str(path))
+
+
+def test_a_wrong_flag_is_told_with_its_source(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(json.dumps({"track": TRACK}))
+    with pytest.raises(ValueError, match=r"config.yaml: track.window_days is 'x'; expected int"):
+        parsed("--config", str(path), "--track-window-days", "x")
