@@ -14,7 +14,17 @@ import pandas as pd
 from ctcnv import fraction, genes, track
 from ctcnv.io import tables
 from ctcnv.schema import (
-    COUNTS, DISPERSION, DONORS, FRACTION, GENES, PON, PON_GENES, PROFILE, SEGMENTS, SOLUTIONS, TRACK,
+    COUNTS,
+    DISPERSION,
+    DONORS,
+    FRACTION,
+    GENES,
+    PON,
+    PON_GENES,
+    PROFILE,
+    SEGMENTS,
+    SOLUTIONS,
+    TRACK,
     Table,
 )  # fmt: skip
 from ctcnv.track import TimePoint

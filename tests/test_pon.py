@@ -46,9 +46,12 @@ def test_a_factor_is_the_ratio_of_sums_drawn_towards_one():
     s = found.shrinkage
     assert found.sum_observed.tolist() == [40, 60]
     np.testing.assert_allclose(
-        found._factor(found.sum_observed, found.sum_expected), [(40 + s) / (40 + s), (60 + s) / (60 + s)]
+        found._factor(found.sum_observed, found.sum_expected),
+        [(40 + s) / (40 + s), (60 + s) / (60 + s)],
     )
-    np.testing.assert_allclose(found._factor(np.array([80.0]), np.array([40.0])), (80 + s) / (40 + s))
+    np.testing.assert_allclose(
+        found._factor(np.array([80.0]), np.array([40.0])), (80 + s) / (40 + s)
+    )
 
 
 def test_the_more_fragments_the_closer_the_factor_is_to_what_was_seen():

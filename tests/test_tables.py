@@ -64,7 +64,9 @@ def test_what_is_written_is_read(tmp_path, rows, zipped):
                                rtol=10**-6, atol=1e-320)  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["001", "NA", "nan", "null", "1e5", "a#b", "#a", '"q', "None", "∞"])
+@pytest.mark.parametrize(
+    "name", ["001", "NA", "nan", "null", "1e5", "a#b", "#a", '"q', "None", "∞"]
+)
 def test_names_that_look_like_something_else_stay_text(tmp_path, name):
     found = there_and_back(tmp_path / "t.tsv", one(name=[name], note=[name])).frame
     assert found["name"].tolist() == [name]

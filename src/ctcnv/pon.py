@@ -43,6 +43,8 @@ MIN_FOR_LEAVE_ONE_OUT = 3
 MIN_WINDOWS = 40
 #: Fewest expected fragments of a window for its ratio to be near normal.
 MIN_FRAGMENTS = 20
+#: Share of normals up to which a deviation is taken for a variant of theirs.
+RARE = 1 / 3
 #: A spread is believed when it stands out of its own counting error by this many deviations.
 SPREAD_SIGNIFICANCE = 3.0
 
@@ -186,7 +188,9 @@ class Factors:
         keep = np.isfinite(expected) & (expected > 0)
         # A germline copy-number variant of one normal must not become everybody's factor.
         if self.n_normals >= MIN_FOR_LEAVE_ONE_OUT:
-            keep &= ~(np.abs(_residuals(observed, expected, keep)) > settings.max_residual)
+            deviates = np.abs(_residuals(observed, expected, keep)) > settings.max_residual
+            # Where many deviate it is the atom that is not reproducible, and its spread says so.
+            keep &= ~(deviates & (deviates.sum(0) <= self.n_normals * RARE))
         self.observed = np.where(keep, observed, 0.0)
         self.expected = np.where(keep, expected, 0.0)
         self.keep = keep

@@ -1,0 +1,417 @@
+"""The commands of a sample, a panel and a patient on files: the same numbers, whole, or one line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from ctcnv import cli, schema
+from ctcnv.io import tables
+from ctcnv.schema import chrom_key
+from tests import plasma
+
+OUTPUTS = {"profile": ("profile.tsv.gz", schema.PROFILE), "segments": ("segments.tsv", schema.SEGMENTS),
+           "fraction": ("fraction.tsv", schema.FRACTION), "grid": ("fraction.grid.tsv.gz", schema.GRID),
+           "solutions": ("solutions.tsv", schema.SOLUTIONS), "genes": ("genes.tsv", schema.GENES),
+           "qc": ("qc.tsv", schema.QC)}  # fmt: skip
+PANEL = {"": ("pon.tsv.gz", schema.PON), "-dispersion": ("pon.dispersion.tsv", schema.DISPERSION),
+         "-donors": ("pon.donors.tsv", schema.DONORS), "-genes": ("pon.genes.tsv", schema.PON_GENES)}  # fmt: skip
+FILTERS = {"min_mapq": 20, "source": "test"}
+
+
+def run(*words: object) -> int | None:
+    """The exit code of a command."""
+    with pytest.raises(SystemExit) as left:
+        cli.main([str(word) for word in words])
+    return left.value.code
+
+
+def write_counts(path, frame, *, sample, bins=None, filters=FILTERS):
+    identity = tables.bins_id(plasma.bins()) if bins is None else bins
+    meta = {"sample": sample, "bins": identity, "settings.count": filters}
+    tables.write(path, schema.COUNTS, frame, meta=meta)
+    return path
+
+
+def pon_words(folder, counts, to, **changes):
+    files = {"bins": folder / "bins.tsv.gz", "genes": folder / "genes.tsv",
+             "config": folder / "config.yaml"} | changes  # fmt: skip
+    named = [word for name, path in files.items() for word in (f"--{name}", path)]
+    outputs = [word for flag, (name, _) in PANEL.items() for word in (f"--output{flag}", to / name)]
+    return ["pon", "--counts", *counts, *named, *outputs]
+
+
+def call_words(folder, sample, to, **changes):
+    files = {
+        "sample": sample, "counts": folder / f"{sample}.counts.tsv.gz",
+        "bins": folder / "bins.tsv.gz", "genes": folder / "genes.tsv",
+        "pon": folder / "pon.tsv.gz", "dispersion": folder / "pon.dispersion.tsv",
+        "config": folder / "config.yaml",
+    } | changes  # fmt: skip
+    named = [word for name, path in files.items() if path is not None
+             for word in (f"--{name}", path)]  # fmt: skip
+    outputs = [word for name, (file, _) in OUTPUTS.items()
+               for word in (f"--output-{name}", to / file)]  # fmt: skip
+    return ["call", *named, *outputs]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A cohort on disk: reference, six normals and their panel, three samples called."""
+    folder = tmp_path_factory.mktemp("cohort")
+    config = yaml.safe_load((plasma.ROOT / "config" / "config.yaml").read_text())
+    config["fraction"] = plasma.FAST.as_dict()
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    tables.write(folder / "bins.tsv.gz", schema.BINS, plasma.bins())
+    tables.write(folder / "genes.tsv", schema.GENE_TABLE, plasma.gene_table())
+    normals = [
+        write_counts(folder / f"{name}.counts.tsv.gz", frame, sample=name)
+        for name, frame in plasma.normals(6).items()
+    ]
+    assert run(*pon_words(folder, normals, folder)) == 0
+    drawn = {
+        "001": plasma.counts(tumor=plasma.AMPLIFIED, fraction=0.3, seed=5),
+        "later": plasma.counts(tumor=plasma.AMPLIFIED, fraction=0.1, seed=6),
+        "thin": plasma.counts(seed=1).assign(fragments=1, short=0),
+    }
+    for sample, frame in drawn.items():
+        write_counts(folder / f"{sample}.counts.tsv.gz", frame, sample=sample)
+        assert run(*call_words(folder, sample, folder / sample)) == 0
+    return folder
+
+
+def read(folder, sample, name):
+    file, table = OUTPUTS[name]
+    return tables.read(folder / sample / file, table)
+
+
+def error(capsys) -> str:
+    """The one line on stderr that is the error; nothing is on stdout."""
+    said = capsys.readouterr()
+    assert said.out == ""
+    last = said.err.strip().splitlines()[-1]
+    assert ": error: " in last
+    return last
+
+
+# --- call ---
+
+
+@pytest.mark.parametrize("name", ["segments", "fraction", "grid", "genes"])
+def test_the_command_writes_what_the_steps_compute(folder, name):
+    made = plasma.sample(tumor=plasma.AMPLIFIED, fraction=0.3, seed=5)
+    wanted = {"segments": made.segments, "grid": made.fraction.grid, "genes": made.genes,
+              "fraction": pd.DataFrame([{"sample": "001", **made.fraction.row}])}[name]  # fmt: skip
+    table = OUTPUTS[name][1]
+    found = read(folder, "001", name).frame
+    # the panel went through a file, which keeps seven digits
+    for column in table.columns:
+        if column.kind == "float":
+            np.testing.assert_allclose(found[column.name].astype(float),
+                                       wanted[column.name].astype(float), rtol=2e-3, atol=2e-3)  # fmt: skip
+        elif column.name != "reason":
+            assert [None if pd.isna(v) else v for v in found[column.name]] == [
+                None if pd.isna(v) else v for v in table.check(wanted[table.names])[column.name]
+            ]
+
+
+def test_solutions_have_the_copies_of_erbb2(folder):
+    solutions = read(folder, "001", "solutions").frame
+    erbb2 = read(folder, "001", "genes").frame.set_index("gene").loc["ERBB2"]
+    assert solutions["erbb2_copies"].notna().all()
+    assert solutions["erbb2_copies"].iloc[0] == pytest.approx(erbb2["copies"], rel=0.1)
+
+
+def test_a_name_of_digits_stays_a_name(folder):
+    assert read(folder, "001", "fraction").frame["sample"].tolist() == ["001"]
+    assert read(folder, "001", "qc").frame["sample"].tolist() == ["001"]
+
+
+def test_every_table_tells_where_it_comes_from(folder):
+    digest = tables.sha256_file(folder / "pon.tsv.gz")
+    for name in OUTPUTS:
+        stored = read(folder, "001", name)
+        assert stored.require("sample") == "001"
+        assert stored.require("bins") == tables.bins_id(plasma.bins())
+        assert stored.require("sex") == "female"
+        assert stored.require("pon") == digest
+        assert stored.require("n_normals") == "6"
+        assert stored.require("input.pon") == f"sha256:{digest}"
+        assert json.loads(stored.require("settings.fraction")) == plasma.FAST.as_dict()
+        assert json.loads(stored.require("settings.count")) == FILTERS
+        assert int(stored.require("fragments")) > 10**6
+
+
+def test_the_same_input_gives_the_same_bytes(folder, tmp_path):
+    assert run(*call_words(folder, "001", tmp_path)) == 0
+    for file, _ in OUTPUTS.values():
+        assert (tmp_path / file).read_bytes() == (folder / "001" / file).read_bytes(), file
+
+
+def test_nothing_is_written_to_stdout(folder, tmp_path, capsys):
+    assert run(*call_words(folder, "thin", tmp_path)) == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "too few to say anything" in said.err
+
+
+def test_a_library_with_too_few_fragments_is_failed_in_every_table(folder):
+    assert read(folder, "thin", "fraction").frame["status"].tolist() == ["failed"]
+    assert set(read(folder, "thin", "genes").frame["call"]) == {"failed"}
+    assert read(folder, "thin", "profile").frame["expected"].isna().all()
+    for name in ("segments", "grid", "solutions"):
+        assert len(read(folder, "thin", name).frame) == 0
+    row = read(folder, "thin", "qc").frame.iloc[0]
+    assert row["status"] == "failed"
+    assert read(folder, "thin", "profile").require("sex") == "unknown"
+
+
+def test_a_sample_is_called_without_a_panel(folder, tmp_path):
+    words = call_words(folder, "001", tmp_path, pon=None, dispersion=None)
+    assert run(*words) == 0
+    stored = tables.read(tmp_path / "genes.tsv", schema.GENES)
+    assert stored.require("pon") == "none"
+    assert stored.require("n_normals") == "0"
+    assert stored.frame.set_index("gene").loc["ERBB2", "call"] == "amplified"
+
+
+def test_the_steps_by_hand_give_what_call_gives(folder, tmp_path):
+    config, profile = folder / "config.yaml", tmp_path / "profile.tsv.gz"
+    panel = ["--dispersion", folder / "pon.dispersion.tsv", "--config", config]
+    assert run("normalize", "--sample", "001", "--counts", folder / "001.counts.tsv.gz", "--bins",
+               folder / "bins.tsv.gz", "--pon", folder / "pon.tsv.gz", "--config", config,
+               "--output", profile) == 0  # fmt: skip
+    assert run("segment", "--profile", profile, *panel, "--output", tmp_path / "segments.tsv") == 0
+    assert run("fraction", "--profile", profile, *panel, "--output", tmp_path / "fraction.tsv",
+               "--output-grid", tmp_path / "fraction.grid.tsv.gz", "--output-solutions",
+               tmp_path / "solutions.tsv") == 0  # fmt: skip
+    assert run("genes", "--profile", profile, "--fraction", tmp_path / "fraction.tsv", "--grid",
+               tmp_path / "fraction.grid.tsv.gz", "--genes", folder / "genes.tsv", *panel,
+               "--output", tmp_path / "genes.tsv") == 0  # fmt: skip
+    for name in ("profile", "segments", "fraction", "genes"):
+        file, table = OUTPUTS[name]
+        by_hand, at_once = tables.read(tmp_path / file, table), read(folder, "001", name)
+        for column in table.columns:
+            if column.kind == "float":
+                np.testing.assert_allclose(
+                    by_hand.frame[column.name].astype(float),
+                    at_once.frame[column.name].astype(float), rtol=2e-3, atol=2e-3,
+                )  # fmt: skip
+            elif column.name != "reason":
+                pd.testing.assert_series_equal(by_hand.frame[column.name],
+                                               at_once.frame[column.name])  # fmt: skip
+        assert by_hand.require("sample") == "001"
+        assert by_hand.require("pon") == at_once.require("pon")
+
+
+def other_bins(to):
+    frame = plasma.bins().iloc[:-1]
+    tables.write(to, schema.BINS, frame)
+    return to
+
+
+def with_meta(path, to, **changes):
+    """A copy of a table with other preamble values."""
+    name = path.name.removesuffix(".gz").removesuffix(".tsv")
+    table = {"pon": schema.PON, "pon.dispersion": schema.DISPERSION}[name]
+    stored = tables.read(path, table)
+    meta = {k: v for k, v in stored.meta.items() if not k.startswith("ctcnv.")} | changes
+    tables.write(to, table, stored.frame, meta=meta)
+    return to
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("other sample", r"of sample 'later', expected '001'"),
+        ("other bins", r"made on other bins \(\w+\) than"),
+        ("panel of other bins", r"pon.tsv.gz: made on other bins \(beef\) than the sample"),
+        ("panel of other filters", r"counted with min_mapq 20, the panel .* with 30; count both"),
+        ("dispersion of other bins", r"d.tsv: made on other bins \(beef\) than the sample"),
+        ("panel alone", "--pon and --dispersion go together: give both or neither"),
+        ("damaged counts", r"c.tsv.gz: damaged"),
+        ("swapped tables", r"a 'pon_dispersion' table; expected 'pon'"),
+        ("no settings", "no settings for 'normalize'|no settings for"),
+        ("missing file", "none.tsv: No such file or directory"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
+    folder, tmp_path, capsys, case, message
+):
+    given, out = tmp_path / "given", tmp_path / "out"
+    given.mkdir()
+    pon, dispersion = folder / "pon.tsv.gz", folder / "pon.dispersion.tsv"
+    changes = {}
+    if case == "other sample":
+        changes = {"counts": folder / "later.counts.tsv.gz"}
+    elif case == "other bins":
+        changes = {"bins": other_bins(given / "b.tsv.gz")}
+    elif case == "panel of other bins":
+        changes = {"pon": with_meta(pon, given / "pon.tsv.gz", bins="beef")}
+    elif case == "panel of other filters":
+        other = json.dumps(FILTERS | {"min_mapq": 30})
+        changes = {"pon": with_meta(pon, given / "p.tsv.gz", **{"settings.count": other})}
+    elif case == "dispersion of other bins":
+        changes = {"dispersion": with_meta(dispersion, given / "d.tsv", bins="beef")}
+    elif case == "panel alone":
+        changes = {"dispersion": None}
+    elif case == "damaged counts":
+        data = (folder / "001.counts.tsv.gz").read_bytes()
+        (given / "c.tsv.gz").write_bytes(data[: len(data) // 2])
+        changes = {"counts": given / "c.tsv.gz"}
+    elif case == "swapped tables":
+        changes = {"pon": dispersion, "dispersion": pon}
+    elif case == "no settings":
+        changes = {"config": None}
+    else:
+        changes = {"genes": given / "none.tsv"}
+    assert run(*call_words(folder, "001", out, **changes)) == 2
+    said = error(capsys)
+    assert said.startswith("ctcnv call: error: ")
+    import re
+
+    assert re.search(message, said), said
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+# --- pon ---
+
+
+def normals(folder, n=6):
+    return [folder / f"N{i + 1:02d}.counts.tsv.gz" for i in range(n)]
+
+
+def test_the_panel_is_that_of_the_step(folder):
+    stored = tables.read(folder / "pon.tsv.gz", schema.PON)
+    wanted = plasma.build_panel(plasma.normals(6))
+    np.testing.assert_allclose(stored.frame["factor"], wanted.pon["factor"], rtol=1e-6)
+    assert stored.require("n_normals") == "6"
+    assert json.loads(stored.require("settings.count")) == FILTERS
+    assert all(f"input.counts.N{i:02d}" in stored.meta for i in range(1, 7))
+    for _, (file, table) in PANEL.items():
+        assert tables.read(folder / file, table).require("bins") == stored.require("bins")
+
+
+def test_a_panel_of_one_normal_is_built(folder, tmp_path):
+    assert run(*pon_words(folder, normals(folder, 1), tmp_path)) == 0
+    assert tables.read(tmp_path / "pon.tsv.gz", schema.PON).require("n_normals") == "1"
+
+
+def renamed(folder, tmp_path):
+    """Bins and normals named 1, 2, ... X, Y; the gene table keeps its names."""
+
+    def bare(frame):
+        return frame.assign(chrom=frame["chrom"].map(chrom_key))
+
+    tables.write(tmp_path / "bins.tsv.gz", schema.BINS, bare(plasma.bins()))
+    identity = tables.bins_id(bare(plasma.bins()))
+    counts = [
+        write_counts(tmp_path / f"{name}.tsv.gz", bare(frame), sample=name, bins=identity)
+        for name, frame in plasma.normals(1).items()
+    ]
+    return counts, tmp_path / "bins.tsv.gz"
+
+
+def test_bins_and_genes_may_name_chromosomes_in_either_way(folder, tmp_path):
+    counts, bins = renamed(folder, tmp_path)
+    assert run(*pon_words(folder, counts, tmp_path, bins=bins)) == 0
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("twice", "normal 'N01' is given twice; names must be unique"),
+        ("other filters", "counted with min_mapq 30, normal N01 with 20"),
+        ("other bins", r"made on other bins \(beef\) than the reference"),
+        ("too few fragments", "no normal can be used for the panel: thin: too few fragments"),
+        ("no ERBB2 in the table", "the gene table has no ERBB2"),
+        ("no atom at ERBB2", r"leaves no usable atom at ERBB2 \(masked\)"),
+    ],
+)
+def test_a_panel_that_cannot_be_is_refused_in_one_line(folder, tmp_path, capsys, case, message):
+    import re
+
+    given, out = tmp_path / "given", tmp_path / "out"
+    given.mkdir()
+    counts, changes = normals(folder, 2), {}
+    frame = plasma.normals(1)["N01"]
+    if case == "twice":
+        counts = [counts[0], shutil.copy(counts[0], given / "copy.tsv.gz")]
+    elif case == "other filters":
+        other = FILTERS | {"min_mapq": 30}
+        counts[1] = write_counts(given / "o.tsv.gz", frame, sample="o", filters=other)
+    elif case == "other bins":
+        counts[1] = write_counts(given / "o.tsv.gz", frame, sample="o", bins="beef")
+    elif case == "too few fragments":
+        counts = [folder / "thin.counts.tsv.gz"]
+    elif case == "no ERBB2 in the table":
+        table = plasma.gene_table()
+        tables.write(given / "g.tsv", schema.GENE_TABLE, table[table["gene"] != "ERBB2"])
+        changes = {"genes": given / "g.tsv"}
+    else:
+        bins = plasma.bins().copy()
+        at = (bins["chrom"] == "chr17") & (bins["start"] == 39_000_000)
+        bins.loc[at, ["usable", "reason"]] = [False, "masked"]
+        tables.write(given / "b.tsv.gz", schema.BINS, bins)
+        counts, changes = counts[:1], {"bins": given / "b.tsv.gz"}
+    assert run(*pon_words(folder, counts, out, **changes)) == 2
+    said = error(capsys)
+    assert re.search(message, said), said
+    assert not out.exists() or list(out.iterdir()) == []
+
+
+# --- track ---
+
+
+def track_words(folder, samples, to, **changes):
+    parts = {"fraction": "fraction.tsv", "grid": "fraction.grid.tsv.gz",
+             "profile": "profile.tsv.gz", "segments": "segments.tsv", "genes": "genes.tsv"}  # fmt: skip
+    lists = {"samples": samples, "days": [0, 21, 42][: len(samples)]}
+    lists |= {part: [folder / sample / file for sample in samples] for part, file in parts.items()}
+    named = [word for name, values in (lists | changes).items() for word in (f"--{name}", *values)]
+    return ["track", "--patient", "P", *named, "--dispersion", folder / "pon.dispersion.tsv",
+            "--config", folder / "config.yaml", "--output", to]  # fmt: skip
+
+
+def test_a_patient_is_followed_over_files(folder, tmp_path):
+    path = tmp_path / "track.tsv"
+    assert run(*track_words(folder, ["001", "later", "thin"], path)) == 0
+    stored = tables.read(path, schema.TRACK)
+    table = stored.frame
+    assert table["sample"].tolist() == ["001", "later", "thin"]
+    assert table["change"].tolist() == ["baseline", "decrease", "not_evaluable"]
+    assert table["erbb2_call"].tolist() == ["amplified", "amplified", "failed"]
+    assert table["ratio"][1] == pytest.approx(1 / 3, rel=0.1)
+    assert stored.require("patient") == "P"
+    assert "input.genes.001" in stored.meta
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"days": [0]}, "--days has 1 values for 2 samples"),
+        ({"samples": ["later", "001"]}, "of sample '001', expected 'later'"),
+        ({"days": [0, 0], "samples": ["001", "001"]}, "of sample 'later', expected '001'"),
+    ],
+)
+def test_a_patient_whose_files_do_not_fit_is_refused(folder, tmp_path, capsys, changes, message):
+    path = tmp_path / "track.tsv"
+    assert run(*track_words(folder, ["001", "later"], path, **changes)) == 2
+    assert message in error(capsys)
+    assert not path.exists()
+
+
+def test_a_gene_table_without_erbb2_cannot_be_followed(folder, tmp_path, capsys):
+    stored = read(folder, "001", "genes")
+    table = stored.frame[stored.frame["gene"] != "ERBB2"]
+    meta = {"sample": "001", "bins": stored.require("bins")}
+    tables.write(tmp_path / "g.tsv", schema.GENES, table, meta=meta)
+    words = track_words(folder, ["001"], tmp_path / "t.tsv", genes=[tmp_path / "g.tsv"])
+    assert run(*words) == 2
+    assert "no ERBB2 row; the gene table must hold ERBB2" in error(capsys)
