@@ -1,7 +1,7 @@
-"""The golden tables: a small simulated cohort through panel, call and track, kept in the repository.
+"""The golden tables: a small simulated cohort through panel, call and track, kept here.
 
-``make golden`` writes them anew. They say that numbers changed, not whether they are right: after a
-change on purpose, look at the difference, run ``make golden`` and write the CHANGELOG.
+``make golden`` writes them anew. They say that numbers changed, not whether they are right: after
+a change on purpose, look at the difference, run ``make golden`` and write the CHANGELOG.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""The commands of a sample, a panel and a patient on files: the same numbers, whole, or one line."""
+"""The commands of a sample, a panel and a patient on files: right and whole, or one line."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,12 +17,23 @@ from ctcnv.io import tables
 from ctcnv.schema import chrom_key
 from tests import plasma
 
-OUTPUTS = {"profile": ("profile.tsv.gz", schema.PROFILE), "segments": ("segments.tsv", schema.SEGMENTS),
-           "fraction": ("fraction.tsv", schema.FRACTION), "grid": ("fraction.grid.tsv.gz", schema.GRID),
-           "solutions": ("solutions.tsv", schema.SOLUTIONS), "genes": ("genes.tsv", schema.GENES),
-           "qc": ("qc.tsv", schema.QC)}  # fmt: skip
-PANEL = {"": ("pon.tsv.gz", schema.PON), "-dispersion": ("pon.dispersion.tsv", schema.DISPERSION),
-         "-donors": ("pon.donors.tsv", schema.DONORS), "-genes": ("pon.genes.tsv", schema.PON_GENES)}  # fmt: skip
+OUTPUTS = {
+    "profile": ("profile.tsv.gz", schema.PROFILE),
+    "segments": ("segments.tsv", schema.SEGMENTS),
+    "fraction": ("fraction.tsv", schema.FRACTION),
+    "grid": ("fraction.grid.tsv.gz", schema.GRID),
+    "solutions": ("solutions.tsv", schema.SOLUTIONS),
+    "genes": ("genes.tsv", schema.GENES),
+    "qc": ("qc.tsv", schema.QC),
+}
+PANEL = {
+    "": ("pon.tsv.gz", schema.PON),
+    "-dispersion": ("pon.dispersion.tsv", schema.DISPERSION),
+    "-donors": ("pon.donors.tsv", schema.DONORS),
+    "-genes": ("pon.genes.tsv", schema.PON_GENES),
+}
+#: The tables of each time point that track reads.
+PARTS = ("fraction", "grid", "profile", "segments", "genes")
 FILTERS = {"min_mapq": 20, "source": "test"}
 
 
@@ -113,8 +125,12 @@ def test_the_command_writes_what_the_steps_compute(folder, name):
     # the panel went through a file, which keeps seven digits
     for column in table.columns:
         if column.kind == "float":
-            np.testing.assert_allclose(found[column.name].astype(float),
-                                       wanted[column.name].astype(float), rtol=2e-3, atol=2e-3)  # fmt: skip
+            np.testing.assert_allclose(
+                found[column.name].astype(float),
+                wanted[column.name].astype(float),
+                rtol=2e-3,
+                atol=2e-3,
+            )
         elif column.name != "reason":
             assert [None if pd.isna(v) else v for v in found[column.name]] == [
                 None if pd.isna(v) else v for v in table.check(wanted[table.names])[column.name]
@@ -274,8 +290,6 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
     assert run(*call_words(folder, "001", out, **changes)) == 2
     said = error(capsys)
     assert said.startswith("ctcnv call: error: ")
-    import re
-
     assert re.search(message, said), said
     assert not out.exists() or list(out.iterdir()) == []
 
@@ -335,8 +349,6 @@ def test_bins_and_genes_may_name_chromosomes_in_either_way(folder, tmp_path):
     ],
 )
 def test_a_panel_that_cannot_be_is_refused_in_one_line(folder, tmp_path, capsys, case, message):
-    import re
-
     given, out = tmp_path / "given", tmp_path / "out"
     given.mkdir()
     counts, changes = normals(folder, 2), {}
@@ -369,11 +381,9 @@ def test_a_panel_that_cannot_be_is_refused_in_one_line(folder, tmp_path, capsys,
 # --- track ---
 
 
-def track_words(folder, samples, to, **changes):
-    parts = {"fraction": "fraction.tsv", "grid": "fraction.grid.tsv.gz",
-             "profile": "profile.tsv.gz", "segments": "segments.tsv", "genes": "genes.tsv"}  # fmt: skip
-    lists = {"samples": samples, "days": [0, 21, 42][: len(samples)]}
-    lists |= {part: [folder / sample / file for sample in samples] for part, file in parts.items()}
+def track_words(folder, of, to, **changes):
+    lists = {"samples": of, "days": [0, 21, 42][: len(of)]}
+    lists |= {part: [folder / sample / OUTPUTS[part][0] for sample in of] for part in PARTS}
     named = [word for name, values in (lists | changes).items() for word in (f"--{name}", *values)]
     return ["track", "--patient", "P", *named, "--dispersion", folder / "pon.dispersion.tsv",
             "--config", folder / "config.yaml", "--output", to]  # fmt: skip

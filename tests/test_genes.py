@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -118,7 +119,7 @@ def test_extents_grow_around_the_gene_within_arm_and_width(low, width, most):
     arm = (0, 50) if core[1] <= 50 else (min(50, low), 166)
     found = step.symmetric_extents(start, end, core, arm, most)
     assert found[0] == core
-    for inner, outer in zip(found, found[1:], strict=False):
+    for inner, outer in itertools.pairwise(found):
         assert outer[0] <= inner[0] < inner[1] <= outer[1]
         assert outer != inner
         assert arm[0] <= outer[0] < outer[1] <= arm[1]

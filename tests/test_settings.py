@@ -105,7 +105,7 @@ def test_flags_alone_are_enough():
 
 
 def test_a_flag_alone_misses_the_others():
-    with pytest.raises(ValueError, match="command line: track.target_day is missing"):
+    with pytest.raises(ValueError, match=r"command line: track.target_day is missing"):
         parsed("--track-no-change", "0.2")
 
 

@@ -191,8 +191,12 @@ def bare(name, status, fraction, weights=(0.5, 0.4, 1e-6)):
 
 
 def test_the_template_is_the_detected_sample_of_the_highest_fraction():
-    points = [bare("A", "detected", 0.1), bare("B", "not_detected", 0.9), bare("C", "detected", 0.2),
-              bare("D", "failed", NAN)]  # fmt: skip
+    points = [
+        bare("A", "detected", 0.1),
+        bare("B", "not_detected", 0.9),
+        bare("C", "detected", 0.2),
+        bare("D", "failed", NAN),
+    ]
     found = step.choose_template(points)
     assert found is not None
     assert found.sample == "C"

@@ -85,6 +85,6 @@ def _row(
         "fraction": row["fraction"], "covered": row["low"] <= truth <= row["high"],
         "width": row["high"] - row["low"], "detected": row["status"] == "detected",
         "ploidy": row["ploidy"], "call": gene["call"],
-        "copies_covered": gene["copies_low"] <= erbb2 <= gene["copies_high"]
-        if np.isfinite(gene["copies"]) else None,
+        "copies_covered": float(gene["copies_low"] <= erbb2 <= gene["copies_high"])
+        if np.isfinite(gene["copies"]) else float("nan"),
     }  # fmt: skip
