@@ -208,9 +208,10 @@ HEADER = "##ctcnv.table=lengths/1\nlength\tfragments\n"
     [
         ("1\tx\n", "row 1: fragments is 'x'"),
         ("1\t2\n3\t\n", "row 2: fragments is empty"),
-        ("1\t2\n3\n", "row 2: fragments is empty"),
-        ("1\t2\n3\t4\t5\n", "not a table"),
-        ("9\t1\t2\n8\t3\t4\n", "more cells than the header"),
+        ("1\t2\n3\n", "row 2: 1 cells, the header has 2; make the file again"),
+        ("1\t2\n3\t4\t5\n", "row 2: 3 cells, the header has 2"),
+        ("9\t1\t2\n8\t3\t4\n", "row 1: 3 cells, the header has 2"),
+        ("9\t1\t2\n8\n", "row [12]: "),
         ("1\t2.5\n", "row 1: fragments is .*2.5.*expected a int"),
     ],
 )

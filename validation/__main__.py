@@ -91,8 +91,8 @@ def simulated_chapter(rows: pd.DataFrame, repeats: int) -> str:
         markdown(calls),
         f"\nSamples without the amplicon or without tumor called amplified: "
         f"{healthy.rate(int((other['call'] == 'amplified').sum()), len(other))}.",
-        "\nThe 95 % interval of the copies holds the truth (detected samples; it inherits the error "
-        "of the fraction):\n",
+        "\nThe 95 % interval of the copies holds the truth (detected samples; it inherits the "
+        "error of the fraction):\n",
         *(
             f"- {name}: {healthy.rate(int(part['copies_covered'].sum()), len(part))}"
             for name, part in (

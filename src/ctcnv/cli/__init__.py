@@ -14,6 +14,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ctcnv import __version__
 
@@ -47,11 +48,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run one step and exit: 0 done, 2 wrong input (one line says which), 130 interrupted."""
     words = list(sys.argv[1:] if argv is None else argv)
     if not words or words[0] in ("-h", "--help", "help"):
-        print(_overview())
-        raise SystemExit(0)
+        _say(_overview())
     if words[0] in ("-V", "--version"):
-        print(f"ctcnv {__version__}")
-        raise SystemExit(0)
+        _say(f"ctcnv {__version__}")
     step = words[0]
     if step not in STEPS:
         _fail(f"{step!r} is not a step; one of: {', '.join(STEPS)}")
@@ -75,13 +74,27 @@ def main(argv: Sequence[str] | None = None) -> None:
         log.error("interrupted")
         raise SystemExit(130) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _close_stdout()
         raise SystemExit(141) from None
     except (ValueError, OSError) as error:
         if os.environ.get("CTCNV_TRACEBACK"):
             raise
         _fail(one_line(error), step=step)
     raise SystemExit(code or 0)
+
+
+def _say(text: str) -> NoReturn:
+    """Print and leave; a reader that closes the pipe early (``| head``) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        _close_stdout()
+    raise SystemExit(0)
+
+
+def _close_stdout() -> None:
+    """Send what is left in the buffer nowhere, so that the interpreter does not complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def one_line(error: Exception) -> str:
@@ -91,7 +104,7 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _fail(message: str, *, step: str | None = None) -> None:
+def _fail(message: str, *, step: str | None = None) -> NoReturn:
     prefix = f"ctcnv {step}" if step else "ctcnv"
     print(f"{prefix}: error: {message}", file=sys.stderr)
     raise SystemExit(2)
