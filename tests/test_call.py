@@ -39,9 +39,8 @@ FILTERS = {"min_mapq": 20, "source": "test"}
 
 def run(*words: object) -> int | None:
     """The exit code of a command."""
-    with pytest.raises(SystemExit) as left:
-        with plasma.quick():
-            cli.main([str(word) for word in words])
+    with pytest.raises(SystemExit) as left, plasma.quick():
+        cli.main([str(word) for word in words])
     return left.value.code
 
 

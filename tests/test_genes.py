@@ -134,6 +134,9 @@ def test_a_gene_in_the_atom_across_the_centromere_is_measured_with_its_own_atom(
     found = measured(levels, table=table, chrom="chr19", atom_bp=atom_bp)
     assert found.ratio == pytest.approx(3)
     assert found.z > 10
+    assert found.width == atom_bp
+    # the rest of its arm is the arm behind the centromere, without the gene
+    assert found.arm_ratio == pytest.approx(1)
 
 
 # --- the test ---

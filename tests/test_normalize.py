@@ -242,6 +242,16 @@ def test_a_tumor_hardly_bends_the_gc_curve():
     np.testing.assert_allclose(bias_by_gc(drawn, plasma.ANEUPLOID, 0.3), 1, atol=0.015)
 
 
+def test_an_amplicon_does_not_bend_the_curve_it_is_measured_with():
+    drawn = plasma.counts(tumor=plasma.ONLY_AMPLICON, fraction=0.5, seed=5)
+    profile = plasma.profile_of(drawn).profile
+    inside = (profile["chrom"] == "chr17") & profile["start"].between(38e6, 40e6)
+    found = profile["observed"][inside].sum() / profile["expected"][inside].sum()
+    ploidy = atom_ploidy(plasma.bins(), plasma.ONLY_AMPLICON)
+    assert inside.sum() == 3
+    assert found == pytest.approx(float(ratio_of(40, 0.5, ploidy)), rel=0.04)
+
+
 def test_a_mappability_curve_is_taken_away():
     bins = plasma.bins().copy()
     rng = np.random.default_rng(5)
@@ -353,6 +363,11 @@ def sex_of(chrom, observed, expected):
 def test_sex_is_not_told_from_a_handful_of_fragments_on_x():
     assert sex_of(["X", "Y"], [100.0, 30], [200.0, 60]) == "male"
     assert sex_of(["X", "Y"], [100.0, 30], [199.0, 60]) is None
+
+
+def test_sex_is_told_from_y_over_x_and_not_from_y_alone():
+    # a Y that is hard to align: a tenth of the autosomes, but a fifth of his X
+    assert sex_of(["X", "Y"], [250.0, 20], [500.0, 200]) == "male"
 
 
 def test_sex_is_not_told_without_y_atoms_or_without_x_fragments():

@@ -202,6 +202,13 @@ def test_a_tumor_among_the_normals_is_left_out_and_named(caplog):
     np.testing.assert_allclose(made.pon["factor"], six().pon["factor"], rtol=1e-9)
 
 
+def test_the_worst_normal_goes_first_and_the_others_are_judged_again():
+    """In a panel of four a tumor makes all others look like tumor, too."""
+    donors = plasma.normals(3) | {"T": plasma.counts(tumor=plasma.ANEUPLOID, fraction=0.2, seed=55)}
+    used = plasma.build_panel(donors).donors.set_index("sample")["used"]
+    assert used.to_dict() == {"N01": True, "N02": True, "N03": True, "T": False}
+
+
 def test_a_far_noisier_normal_is_left_out_and_named():
     rng = np.random.default_rng(9)
     donors = plasma.normals(6)

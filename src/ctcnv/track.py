@@ -107,10 +107,12 @@ def track(points: Sequence[TimePoint], *, settings: TrackSettings) -> pd.DataFra
 
 
 def baseline(ordered: Sequence[TimePoint]) -> TimePoint:
-    """The last sample at or before day 0; without one the first sample stands in, and is named."""
+    """The last sample at or before day 0 that could be analysed; without one the first sample
+    stands in, and is named."""
     before = [point for point in ordered if point.day <= 0]
+    usable = [point for point in before if point.fraction["status"] != "failed"]
     if before:
-        return before[-1]
+        return (usable or before)[-1]
     log.warning("no sample at or before day 0: %s of day %d stands in as baseline",
                 ordered[0].sample, ordered[0].day)  # fmt: skip
     return ordered[0]

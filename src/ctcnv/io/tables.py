@@ -189,16 +189,14 @@ def _text(path: Path, data: bytes) -> str:
 
 def _check_cells(path: Path, text: str, start: int) -> None:
     """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
-    body = text[start:].rstrip("\n")
-    cells = body.partition("\n")[0].count("\t")
-    if body.count("\t") == cells * (body.count("\n") + 1):
-        return
-    rows = body.split("\n")
-    wrong = next((n for n, row in enumerate(rows) if row.count("\t") != cells), 0)
-    raise ValueError(
-        f"{path} row {wrong}: {rows[wrong].count(chr(9)) + 1} cells, the header has {cells + 1}; "
-        "make the file again"
-    )
+    rows = text[start:].rstrip("\n").split("\n")
+    cells = rows[0].count("\t")
+    for number, row in enumerate(rows):
+        if row.count("\t") != cells:
+            raise ValueError(
+                f"{path} row {number}: {row.count(chr(9)) + 1} cells, the header has {cells + 1}; "
+                "make the file again"
+            )
 
 
 def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:
