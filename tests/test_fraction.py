@@ -447,11 +447,26 @@ def test_the_tumors_behind_the_limit_have_the_share_altered_that_is_set():
 # --- evidence from a profile ---
 
 
-def test_a_window_that_stands_alone_takes_no_part():
-    profile = plasma.sample(tumor=plasma.ONLY_AMPLICON, fraction=0.1, seed=5).normalized.profile
-    used = plasma.sample(tumor=plasma.ONLY_AMPLICON, fraction=0.1, seed=5).dispersion
-    seen = step.evidence(profile, dispersion=used, settings=FAST, max_windows=500)
-    assert seen.ratio.max() < 1.3
+@pytest.mark.parametrize("windows", [500, 100])
+def test_a_window_that_stands_alone_takes_no_part(windows):
+    made = plasma.sample(tumor=plasma.ONLY_AMPLICON, fraction=0.1, seed=5)
+    profile, used = made.normalized.profile, made.dispersion
+    raw = step.evidence(profile, dispersion=used, settings=FAST, max_windows=windows)
+    clean = step.without_isolated(profile, dispersion=used, settings=FAST)
+    seen = step.evidence(clean, dispersion=used, settings=FAST, max_windows=windows)
+    assert raw.ratio.max() > 1.15 > seen.ratio.max()
+
+
+def test_an_event_of_40_mb_inside_an_arm_stays_on_wide_windows():
+    tumor = Tumor((plasma.whole("chr2", 4, 150, 190),))
+    made = plasma.sample(tumor=tumor, fraction=0.5, seed=5)
+    clean = step.without_isolated(
+        made.normalized.profile, dispersion=made.dispersion, settings=FAST
+    )
+    before, after = (frame["expected"].notna().sum() for frame in (made.normalized.profile, clean))
+    assert after > before - 5
+    seen = step.evidence(clean, dispersion=made.dispersion, settings=FAST, max_windows=300)
+    assert np.sum(seen.ratio > 1.3) >= 3
 
 
 def test_whole_arms_are_not_isolated():

@@ -28,7 +28,7 @@ from scipy.special import logsumexp
 from ctcnv.compiled import compiled
 from ctcnv.dispersion import Dispersion
 from ctcnv.model import FractionSettings
-from ctcnv.normalize import Windows, windows
+from ctcnv.normalize import Windows, used_atoms, windows
 from ctcnv.schema import FRACTION, GRID, SOLUTIONS
 from ctcnv.segment import window_atoms
 
@@ -131,6 +131,7 @@ def estimate(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
 ) -> FractionResult:
     """Tumor fraction of a profile with interval, limits, status, surface and solutions."""
+    profile = without_isolated(profile, dispersion=dispersion, settings=settings)
     fine = evidence(profile, dispersion=dispersion, settings=settings,
                     max_windows=settings.max_windows)  # fmt: skip
     coarse = evidence(profile, dispersion=dispersion, settings=settings, max_windows=SCORE_WINDOWS)
@@ -259,16 +260,41 @@ def evidence(
     max_windows: int,
 ) -> Evidence | None:
     """Autosomal windows of the profile; None when there are too few."""
-    least = window_atoms(profile, fragments=settings.window_fragments, min_bp=1, max_bp=10**9)
-    if least is None:
+    size = _window_size(profile, settings=settings, max_windows=max_windows)
+    if size is None:
         return None
-    n_atoms = len(windows(profile, atoms=1).ratio)
-    size = max(least, int(np.ceil(n_atoms / max_windows)))
     summed = windows(profile, atoms=size)
     if len(summed.ratio) < MIN_WINDOWS:
         return None
-    keep = ~isolated(summed, dispersion=dispersion)
-    return evidence_of(summed.subset(keep), dispersion=dispersion, breakpoints=settings.breakpoints)
+    return evidence_of(summed, dispersion=dispersion, breakpoints=settings.breakpoints)
+
+
+def _window_size(
+    profile: pd.DataFrame, *, settings: FractionSettings, max_windows: int
+) -> int | None:
+    """Atoms of a window that holds enough fragments, and of which there are not too many."""
+    least = window_atoms(profile, fragments=settings.window_fragments, min_bp=1, max_bp=10**9)
+    if least is None:
+        return None
+    return max(least, int(np.ceil(int(used_atoms(profile).sum()) / max_windows)))
+
+
+def without_isolated(
+    profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
+) -> pd.DataFrame:
+    """The profile without the atoms of isolated windows.
+
+    They are found once, on the finest windows: on wide ones a whole arm would look isolated.
+    """
+    size = _window_size(profile, settings=settings, max_windows=settings.max_windows)
+    if size is None:
+        return profile
+    summed = windows(profile, atoms=size)
+    outside = isolated(summed, dispersion=dispersion)
+    left_out = np.flatnonzero(used_atoms(profile))[np.repeat(outside, summed.atoms)]
+    expected = profile["expected"].to_numpy(dtype=float).copy()
+    expected[left_out] = np.nan
+    return profile.assign(expected=expected)
 
 
 def isolated(summed: Windows, *, dispersion: Dispersion) -> NDArray[np.bool_]:

@@ -323,15 +323,20 @@ class Windows:
                        self.observed[keep], self.expected[keep])  # fmt: skip
 
 
+def used_atoms(profile: pd.DataFrame, *, autosomes: bool = True) -> Mask:
+    """Which atoms carry an expectation, (n,)."""
+    expected = profile["expected"].to_numpy(dtype=float)
+    use = np.isfinite(expected) & (expected > 0)
+    return np.asarray(use & is_autosome(profile["chrom"])) if autosomes else np.asarray(use)
+
+
 def windows(profile: pd.DataFrame, *, atoms: int, autosomes: bool = True) -> Windows:
     """Sum every ``atoms`` used neighbours of a chromosome; the rest of a chromosome joins its last.
 
     Atoms that are left out are skipped, so that a window holds the same evidence wherever it lies.
     """
     expected = profile["expected"].to_numpy(dtype=float)
-    use = np.isfinite(expected) & (expected > 0)
-    if autosomes:
-        use &= is_autosome(profile["chrom"])
+    use = used_atoms(profile, autosomes=autosomes)
     chrom = profile["chrom"].to_numpy(dtype=object)[use]
     start = profile["start"].to_numpy(dtype=np.int64)[use]
     end = profile["end"].to_numpy(dtype=np.int64)[use]

@@ -352,6 +352,7 @@ def _check(left: Normalized, dispersion: Dispersion, settings: FractionSettings)
 def _fraction_of(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
 ) -> tuple[float, float]:
+    profile = fraction_step.without_isolated(profile, dispersion=dispersion, settings=settings)
     seen = fraction_step.evidence(profile, dispersion=dispersion, settings=settings,
                                   max_windows=fraction_step.SCORE_WINDOWS)  # fmt: skip
     if seen is None:
