@@ -454,7 +454,7 @@ def test_a_window_that_stands_alone_takes_no_part(windows):
     raw = step.evidence(profile, dispersion=used, settings=FAST, max_windows=windows)
     clean = step.without_isolated(profile, dispersion=used, settings=FAST)
     seen = step.evidence(clean, dispersion=used, settings=FAST, max_windows=windows)
-    assert raw.ratio.max() > 1.15 > seen.ratio.max()
+    assert raw.ratio.max() > 1.08 > seen.ratio.max()
 
 
 def test_an_event_of_40_mb_inside_an_arm_stays_on_wide_windows():
