@@ -407,8 +407,8 @@ def own_dispersion(profile: pd.DataFrame) -> Dispersion:
 #: With 60 breakpoints in a genome, at most one difference in five is touched by one.
 MIN_WINDOWS_FOR_NOISE = 300
 MIN_FRAGMENTS_FOR_NOISE = 20
-#: Over-dispersion is taken to fall with this power of the region's size. In 47 healthy donors it fell
-#: faster, by about 0.37 from 1 to 32 Mb (docs/validation.md): the smaller power is the safe side.
+#: Over-dispersion is taken to fall with this power of the region's size. In 47 healthy donors it
+#: fell faster, about 0.37 from 1 to 32 Mb (docs/validation.md): the smaller power is safe.
 SIZE_SLOPE = 0.25
 
 
