@@ -53,9 +53,9 @@ real:  ## real serial plasma against real healthy plasma (../shared/data)
 	./ctcnv real ../shared/data
 
 .PHONY: validate
-validate:  ## docs/validation.md: simulated truth, real healthy plasma, the real pair (20 min)
+validate:  ## docs/validation.md: simulated truth, real plasma (hours; parts are kept in validated/)
 	./ctcnv real ../shared/data --output real
-	PYTHONPATH=src:. $(PY) -m validation --results real/results --repeats 4
+	PYTHONPATH=src:. $(PY) -m validation --results real/results --data ../shared/data --work validated
 
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)

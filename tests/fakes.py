@@ -350,18 +350,20 @@ def _track(rows):
             "sample": row["sample"], "day": row["day"], "baseline": row is baseline,
             "status": fraction["status"], "fraction": fraction["fraction"],
             "fraction_low": fraction["low"], "fraction_high": fraction["high"],
-            "lod": fraction["lod"], "erbb2_call": erbb2["call"], "erbb2_pcn": erbb2["pcn"],
+            "lod": fraction["lod"], "profile": "not_evaluable",
+            "erbb2_call": erbb2["call"], "erbb2_pcn": erbb2["pcn"],
             "erbb2_pcn_low": erbb2["pcn_low"], "erbb2_pcn_high": erbb2["pcn_high"],
             "erbb2_copies": erbb2["copies"], "erbb2_copies_low": erbb2["copies_low"],
             "erbb2_copies_high": erbb2["copies_high"],
         }  # fmt: skip
         if fraction["status"] == "detected":
+            line |= {"profile": "template" if row is baseline else "same"}
             line |= {"informed": fraction["fraction"] * 0.98, "informed_p": 1e-9,
                      "informed_low": fraction["fraction"] * 0.9,
                      "informed_high": fraction["fraction"] * 1.07}  # fmt: skip
         elif fraction["status"] == "not_detected" and baseline["fraction"]["status"] == "detected":
             line |= {"informed": 0.006, "informed_low": 0.0, "informed_high": 0.012,
-                     "informed_p": 0.2}  # fmt: skip
+                     "informed_p": 0.2, "informed_lob": 0.004, "informed_lod": 0.009}  # fmt: skip
         if row is baseline:
             why = "baseline" if row["day"] <= 0 else (
                 "stands in as baseline: no sample at or before day 0")  # fmt: skip

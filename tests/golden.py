@@ -19,6 +19,7 @@ from ctcnv.schema import (
     DONORS,
     FRACTION,
     GENES,
+    NORMALS,
     PON,
     PON_GENES,
     PROFILE,
@@ -50,7 +51,11 @@ def made() -> dict[str, tuple[Table, pd.DataFrame]]:
         "pon.dispersion": (DISPERSION, panel.dispersion),
         "pon.donors": (DONORS, panel.donors),
         "pon.genes": (PON_GENES, panel.genes),
-        "track": (TRACK, track.track(points, settings=plasma.SETTINGS["track"])),
+        "pon.normals": (NORMALS, _part(panel.normals)),
+        "track": (
+            TRACK,
+            track.track(points, settings=plasma.SETTINGS["track"], normals=panel.normals),
+        ),
     }
     for name, sample in (("tumor", tumor), ("later", later), ("healthy", healthy)):
         solutions = genes.copies_by_solution(sample.fraction.solutions, sample.genes, gene="ERBB2")

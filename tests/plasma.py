@@ -16,15 +16,17 @@ from unittest import mock
 import numpy as np
 import pandas as pd
 import yaml
+from numpy.typing import ArrayLike
 
+from ctcnv import detection, evidence, genes, normalize, pon, segment
 from ctcnv import fraction as step
-from ctcnv import genes, normalize, pon, segment
 from ctcnv.dispersion import Dispersion
+from ctcnv.evidence import Evidence
 from ctcnv.fraction import FractionResult
 from ctcnv.genome import BUILDS
 from ctcnv.io import tables
 from ctcnv.model import SECTIONS
-from ctcnv.normalize import Normalized, Panel
+from ctcnv.normalize import Normalized, Panel, Windows
 from ctcnv.schema import BINS, CHROMOSOMES, GENE_TABLE
 from ctcnv.simulate import Library, Segment, Tumor, atom_counts
 from ctcnv.synthetic import CENTROMERES_MB, MEAN_GC, smooth_noise
@@ -52,6 +54,25 @@ FAST = replace(SETTINGS["fraction"], max_windows=500, null_draws=100)
 PLAIN = Library(fragments=3_000_000, gc_width=100.0, wave=0.0)
 #: A library as a laboratory makes it.
 USUAL = Library(fragments=3_000_000, gc_peak=0.43, gc_width=0.14, wave=0.006)
+
+
+#: A panel that adds little to counting noise: 1 % for one atom, 0.3 % for a thousand.
+CALM = Dispersion(np.array([1.0, 1000.0]), np.array([0.01, 0.003]))
+
+
+def evidence_of(
+    ratio: ArrayLike, *, expected: float = 1000.0, chrom: list[str] | None = None,
+    dispersion: Dispersion = CALM, breakpoints: float = 60,
+) -> Evidence:  # fmt: skip
+    """Windows of one atom with these ratios, on ten chromosomes when they are not named."""
+    n = len(np.asarray(ratio))
+    names = np.repeat([f"chr{i + 1}" for i in range(10)], n // 10) if chrom is None else chrom
+    start = np.arange(n) * MB
+    summed = Windows(
+        np.asarray(names, dtype=object), start, start + MB, np.ones(n, dtype=int),
+        np.asarray(ratio) * expected, np.full(n, expected),
+    )  # fmt: skip
+    return evidence.evidence_of(summed, dispersion=dispersion, breakpoints=breakpoints)
 
 
 @functools.cache
@@ -185,7 +206,7 @@ def _sample(
 @contextlib.contextmanager
 def quick() -> Iterator[None]:
     """Fewer simulated tumors behind the limit of detection, which takes half of a sample's time."""
-    with mock.patch.object(step, "LOD_DRAWS", 20):
+    with mock.patch.object(detection, "LOD_DRAWS", 20):
         yield
 
 

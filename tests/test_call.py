@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from ctcnv import cli, schema
+from ctcnv import cli, fraction, schema
 from ctcnv.io import tables
 from ctcnv.schema import chrom_key
 from tests import plasma
@@ -31,6 +31,7 @@ PANEL = {
     "-dispersion": ("pon.dispersion.tsv", schema.DISPERSION),
     "-donors": ("pon.donors.tsv", schema.DONORS),
     "-genes": ("pon.genes.tsv", schema.PON_GENES),
+    "-normals": ("pon.normals.tsv.gz", schema.NORMALS),
 }
 #: The tables of each time point that track reads.
 PARTS = ("fraction", "grid", "profile", "segments", "genes")
@@ -119,7 +120,7 @@ def error(capsys) -> str:
 def test_the_command_writes_what_the_steps_compute(folder, name):
     made = plasma.sample(tumor=plasma.AMPLIFIED, fraction=0.3, seed=5)
     wanted = {"segments": made.segments, "grid": made.fraction.grid, "genes": made.genes,
-              "fraction": pd.DataFrame([{"sample": "001", **made.fraction.row}])}[name]  # fmt: skip
+              "fraction": fraction.table(made.fraction, sample="001")}[name]  # fmt: skip
     table = OUTPUTS[name][1]
     found = read(folder, "001", name).frame
     # the panel went through a file, which keeps seven digits
@@ -226,6 +227,104 @@ def test_the_steps_by_hand_give_what_call_gives(folder, tmp_path):
         assert by_hand.require("pon") == at_once.require("pon")
 
 
+# --- call with mutations ---
+
+HEAD = "chrom\tpos\tref\talt\tdepth\talt_reads\tgene\torigin\n"
+#: Clonal on one of two copies at 0.3, on three of four, on the one left; of blood; on X.
+READS = (
+    "chr3\t50000001\tA\tC\t1000\t150\tPIK3CA\t\n"
+    "chr8\t100000001\tG\tT\t1000\t346\t\t\n"
+    "chr17\t7500001\tC\tT\t1000\t176\tTP53\tsomatic\n"
+    "chr2\t25000001\tC\tT\t1000\t40\tDNMT3A\t\n"
+    "chrX\t25000001\tC\tT\t1000\t40\t\t\n"
+)
+
+
+def with_variants(folder, sample, to, text, **changes):
+    """The exit code of a call with these variants."""
+    path = to / "given.tsv"
+    to.mkdir(exist_ok=True)
+    path.write_text(text)
+    words = call_words(folder, sample, to, variants=path, **changes)
+    return run(*words, "--output-mutations", to / "mutations.tsv")
+
+
+def test_mutations_have_a_part_in_every_table(folder, tmp_path):
+    assert with_variants(folder, "001", tmp_path, HEAD + READS) == 0
+    stored = tables.read(tmp_path / "mutations.tsv", schema.MUTATIONS)
+    found = stored.frame
+    assert found["start"].tolist() == [50_000_000, 100_000_000, 7_500_000, 25_000_000, 25_000_000]
+    assert found["used"].tolist() == [True, True, True, False, False]
+    assert found["reason"].tolist()[3:] == ["gene of clonal haematopoiesis", "sex chromosome"]
+    assert found["copies"].tolist()[:3] == [2, 4, 1]
+    assert found["fraction"][:3].tolist() == pytest.approx([0.3, 0.3, 0.3], abs=0.01)
+    digest = tables.sha256_file(tmp_path / "given.tsv")
+    assert stored.require("input.variants") == f"sha256:{digest}"
+    before = read(folder, "001", "fraction").frame.iloc[0]
+    row = tables.read(tmp_path / "fraction.tsv", schema.FRACTION).frame.iloc[0]
+    assert row["method"] == "copy number + mutations"
+    assert row["low"] <= 0.3 <= row["high"]
+    for old, new in (("fraction", "cn_fraction"), ("low", "cn_low"), ("high", "cn_high")):
+        assert row[new] == before[old]
+    assert pd.isna(before["cn_fraction"])
+    assert pd.isna(before["n_mutations"])
+    assert row["n_mutations"] == 3
+    assert row["agreement"] > 1
+    grid = tables.read(tmp_path / "fraction.grid.tsv.gz", schema.GRID).frame
+    assert grid["probability"].sum() == pytest.approx(1, abs=1e-4)
+    solutions = tables.read(tmp_path / "solutions.tsv", schema.SOLUTIONS).frame
+    assert solutions["erbb2_copies"].notna().all()
+
+
+def test_the_same_variants_give_the_same_bytes(folder, tmp_path):
+    for name in ("a", "b"):
+        assert with_variants(folder, "001", tmp_path / name, HEAD + READS) == 0
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+
+
+def test_a_file_without_variants_changes_no_number(folder, tmp_path):
+    assert with_variants(folder, "001", tmp_path, HEAD) == 0
+    row = tables.read(tmp_path / "fraction.tsv", schema.FRACTION).frame.iloc[0]
+    before = read(folder, "001", "fraction").frame.iloc[0]
+    for name in ("fraction", "low", "high", "ploidy", "p_value", "status", "method"):
+        assert row[name] == before[name]
+    assert row["n_mutations"] == 0
+    assert row["cn_fraction"] == row["fraction"]
+    genes = tables.read(tmp_path / "genes.tsv", schema.GENES).frame
+    pd.testing.assert_frame_equal(genes, read(folder, "001", "genes").frame)
+
+
+def test_a_failed_sample_tells_its_mutations_and_stays_failed(folder, tmp_path):
+    assert with_variants(folder, "thin", tmp_path, HEAD + READS) == 0
+    row = tables.read(tmp_path / "fraction.tsv", schema.FRACTION).frame.iloc[0]
+    assert row["status"] == "failed"
+    assert 0.1 < row["mutation_fraction"] < 0.6
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (HEAD + READS.replace("150", "1500"), r"given.tsv row 1: alt_reads is 1500 at a depth"),
+        (HEAD + READS.replace("100000001", "900000001"), "chr8:900000001 lies beyond the end"),
+        (HEAD.replace("gene", "Gene"), "given.tsv: unknown column 'Gene'"),
+    ],
+)
+def test_wrong_variants_are_refused_and_nothing_is_written(
+    folder, tmp_path, capsys, text, message
+):  # fmt: skip
+    assert with_variants(folder, "001", tmp_path, text) == 2
+    assert re.search(message, error(capsys))
+    assert [path.name for path in tmp_path.iterdir()] == ["given.tsv"]
+
+
+def test_variants_need_a_place_for_their_table(folder, tmp_path, capsys):
+    path = tmp_path / "given.tsv"
+    path.write_text(HEAD)
+    assert run(*call_words(folder, "001", tmp_path / "out", variants=path)) == 2
+    assert "--variants needs --output-mutations" in error(capsys)
+
+
 def other_bins(to):
     frame = plasma.bins().iloc[:-1]
     tables.write(to, schema.BINS, frame)
@@ -235,7 +334,8 @@ def other_bins(to):
 def with_meta(path, to, **changes):
     """A copy of a table with other preamble values."""
     name = path.name.removesuffix(".gz").removesuffix(".tsv")
-    table = {"pon": schema.PON, "pon.dispersion": schema.DISPERSION}[name]
+    table = {"pon": schema.PON, "pon.dispersion": schema.DISPERSION,
+             "pon.normals": schema.NORMALS}[name]  # fmt: skip
     stored = tables.read(path, table)
     meta = {k: v for k, v in stored.meta.items() if not k.startswith("ctcnv.")} | changes
     tables.write(to, table, stored.frame, meta=meta)
@@ -400,6 +500,16 @@ def test_a_patient_is_followed_over_files(folder, tmp_path):
     assert table["ratio"][1] == pytest.approx(1 / 3, rel=0.1)
     assert stored.require("patient") == "P"
     assert "input.genes.001" in stored.meta
+
+
+def test_the_normals_of_the_panel_reach_the_track(folder, tmp_path):
+    path, normals = tmp_path / "track.tsv", folder / "pon.normals.tsv.gz"
+    words = track_words(folder, ["001", "later"], path)
+    assert run(*words, "--normals", normals) == 0
+    stored = tables.read(path, schema.TRACK)
+    assert stored.require("input.normals").endswith(tables.sha256_file(normals))
+    other = with_meta(normals, tmp_path / "other.tsv.gz", bins="beef")
+    assert run(*words, "--normals", other) == 2
 
 
 @pytest.mark.parametrize(

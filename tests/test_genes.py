@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from ctcnv import fraction as fraction_step
 from ctcnv import genes as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.fraction import FractionResult, ratio_of
+from ctcnv.fraction import FractionResult
 from ctcnv.genes import Cells
+from ctcnv.mixture import copies_of, ratio_of
 from ctcnv.schema import GENE_TABLE, GENES, GRID, PROFILE, SOLUTIONS
 from ctcnv.simulate import Tumor
 from tests import plasma
@@ -308,7 +309,7 @@ def test_the_interval_of_copies_is_that_of_drawing_ratio_and_cell():
                   1.0, "detected")  # fmt: skip
     rng = np.random.default_rng(4)
     which = rng.choice(3, 200_000, p=cells.weight)
-    drawn = fraction_step.copies_of(rng.normal(2.0, 0.1, 200_000), cells.fraction[which],
+    drawn = copies_of(rng.normal(2.0, 0.1, 200_000), cells.fraction[which],
                                     cells.ploidy[which])  # fmt: skip
     found = step.copies_interval(cells, 2.0, 0.1, 2)
     np.testing.assert_allclose(found, np.quantile(drawn, [0.025, 0.5, 0.975]), rtol=0.03)
@@ -490,7 +491,7 @@ def test_copies_by_solution_are_those_of_its_fraction_and_ploidy():
     row = called(amplified(3, 3.0))
     genes = GENES.check(pd.DataFrame([row]))
     filled = step.copies_by_solution(table, genes, gene="ERBB2")
-    wanted = fraction_step.copies_of(row["observed"] / row["expected"], table["fraction"],
+    wanted = copies_of(row["observed"] / row["expected"], table["fraction"],
                                      table["ploidy"])  # fmt: skip
     np.testing.assert_allclose(filled["erbb2_copies"], wanted)
     assert table["erbb2_copies"].isna().all()

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ctcnv import normalize as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.fraction import ratio_of
+from ctcnv.mixture import ratio_of
 from ctcnv.normalize import Panel, windows
 from ctcnv.schema import COUNTS, PROFILE, is_autosome
 from ctcnv.simulate import Library, Tumor, atom_ploidy, copies

@@ -14,7 +14,7 @@ from ctcnv import pon as step
 from ctcnv.dispersion import Dispersion
 from ctcnv.normalize import sample_dispersion
 from ctcnv.pon import Factors
-from ctcnv.schema import DISPERSION, DONORS, PON, PON_GENES, PROFILE, is_autosome
+from ctcnv.schema import DISPERSION, DONORS, NORMALS, PON, PON_GENES, PROFILE, is_autosome
 from tests import plasma
 
 SETTINGS = plasma.SETTINGS["pon"]
@@ -153,6 +153,7 @@ def test_the_tables_fit_their_schema():
     assert donors["reason"].isna().all()
     assert donors["sex"].tolist() == ["female", "male"] * 3
     assert made.n_normals == 6
+    assert NORMALS.check(made.normals)["sample"].unique().tolist() == donors["sample"].tolist()
     assert genes["gene"].tolist() == plasma.gene_table()["gene"].tolist()
     assert (genes["n_normals"] == 6).all()
 
@@ -197,6 +198,7 @@ def test_a_tumor_among_the_normals_is_left_out_and_named(caplog):
     assert not table.loc["T", "used"]
     assert table.loc["T", "reason"].startswith("looks like tumor (fraction 0.")
     assert table.loc[list(plasma.normals(6)), "used"].all()
+    assert "T" not in set(made.normals["sample"])
     assert "normal T is left out: looks like tumor" in caplog.text
     assert made.n_normals == 6
     np.testing.assert_allclose(made.pon["factor"], six().pon["factor"], rtol=1e-9)
@@ -251,6 +253,7 @@ def test_one_or_two_normals_make_a_panel_that_says_what_it_cannot_know(n, caplog
     assert "too few to leave one out" in caplog.text
     assert made.n_normals == n
     assert (made.genes["n_normals"] == 0).all()
+    assert NORMALS.check(made.normals).empty
     donors = DONORS.check(made.donors)
     assert donors["used"].all()
     assert donors["p_value"].isna().all()

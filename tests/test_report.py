@@ -354,3 +354,86 @@ def test_a_browser_opens_the_page_and_runs_its_script(pages, tmp_path):
     assert '<p class="word">Amplified</p>' in found.stdout
     assert 'data-script="ran"' in found.stdout
     assert re.search(r'<div class="zoom">', found.stdout)
+
+
+# --- mutations ---
+
+
+def with_mutations(fake: fakes.FakePatient, **fraction: object) -> list[Sample]:
+    """The samples, the first one with two variants; values replace those of its fraction row."""
+    samples = samples_of(fake)
+    rows = [dict.fromkeys(schema.MUTATIONS.names) for _ in range(2)]
+    for index, row in enumerate(rows):
+        row.update(chrom="chr17", start=7_675_087 + index, end=7_675_088 + index, ref="C", alt="T",
+                   gene="<b>TP53</b>", depth=1000, alt_reads=150, vaf=0.15, vaf_low=0.13,
+                   vaf_high=0.17, special=0.26, used=index == 0)  # fmt: skip
+    rows[0] |= {"copies": 2, "multiplicity": 1, "p_clonal": 0.9, "fraction": 0.3,
+                "fraction_low": 0.26, "fraction_high": 0.34}  # fmt: skip
+    rows[1]["reason"] = "depth 20 below 100 <script>"
+    table = schema.MUTATIONS.check(pd.DataFrame(rows))
+    row = samples[0].fraction.frame.assign(
+        cn_fraction=0.31, cn_low=0.29, cn_high=0.33, cn_status="detected", n_mutations=1,
+        mutation_fraction=0.28, mutation_low=0.2, mutation_high=0.6, mutation_mean=0.3,
+        max_vaf_fraction=0.26, agreement=0.05, **fraction,
+    )  # fmt: skip
+    samples[0] = dataclasses.replace(
+        samples[0], fraction=Sheet(row, samples[0].fraction.meta), mutations=Sheet(table)
+    )
+    return samples
+
+
+def test_mutations_are_shown_with_both_estimates_and_the_warning():
+    fake = CASES["responder"]
+    warning = "copy number and mutations disagree: 0.31 by <i>copy number</i>"
+    page = page_of(fake, samples=with_mutations(fake, reason=warning))
+    said = words_of(page)
+    assert "Copy number alone 31\u00a0% (29\u201333\u00a0%)".replace("\u00a0", " ") in said
+    assert "Mutations alone 28 % (20\u201360 %)" in said
+    assert "1 of 2 variants used" in said
+    assert "17:7,675,088" in said
+    assert said.count("Copy number and mutations disagree") >= 2
+    assert "<b>TP53" not in page
+    assert "below 100 <script>" not in page
+    assert "<i>copy" not in page
+    assert "Depth 20 below 100 <script>." in said
+
+
+def test_a_report_without_mutations_does_not_speak_of_them(pages):
+    assert 'id="mutations"' not in pages["responder"]
+    fake = CASES["responder"]
+    empty = [
+        dataclasses.replace(sample, mutations=Sheet(schema.MUTATIONS.empty()))
+        for sample in samples_of(fake)
+    ]
+    assert 'id="mutations"' not in page_of(fake, samples=empty)
+
+
+# --- the informed estimate ---
+
+
+def test_what_is_not_seen_on_the_profile_says_what_could_have_been():
+    fake = fakes.patient(points=(fakes.Point(0, 0.30), fakes.Point(21, 0.04)))
+    track = with_track(fake, informed=0.002, informed_low=0.0, informed_high=0.006,
+                       informed_p=0.3, informed_lod=0.0093, profile="not_evaluable")  # fmt: skip
+    said = words_of(page_of(fake, track=track))
+    assert "Not seen could have seen 0.93 % or more" in said
+    assert "not seen on the patient's profile, could have seen 0.93 % or more" in said
+
+
+def test_a_changed_profile_is_said_and_its_informed_fraction_is_not_shown_as_a_result():
+    fake = fakes.patient(points=(fakes.Point(0, 0.30), fakes.Point(21, 0.20)))
+    why = "changed (p 1e-05), most at chr2:3-90 Mb 6.1 sd above"
+    track = with_track(fake, profile="changed", profile_p=1e-5,
+                       reason=f"tumor fraction: 0.5 of baseline; profile: {why}")  # fmt: skip
+    said = words_of(page_of(fake, track=track))
+    assert "Not to be believed" in said
+    assert "profile has changed" in said
+    assert "Changed (p 1e-05), most at chr2:3-90 Mb 6.1 sd above." in said
+    assert "(informed)" not in said
+
+
+def test_a_predicted_noise_is_said():
+    fake = fakes.patient(points=(fakes.Point(0, 0.30), fakes.Point(21, 0.20)))
+    track = with_track(fake, reason="tumor fraction: 0.5 of baseline; noise: predicted and not "
+                       "measured on normals, because there is no table of normals")  # fmt: skip
+    assert "because there is no table of normals." in words_of(page_of(fake, track=track))

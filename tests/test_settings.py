@@ -14,7 +14,8 @@ from ctcnv.cli.settings import add_settings, flag, settings
 from ctcnv.model import SECTIONS, CountSettings, FractionSettings, Settings, TrackSettings
 from tests import plasma
 
-TRACK = {"no_change": 0.3, "target_day": 21, "window_days": 7}
+TRACK = {"no_change": 0.3, "false_positive": 0.01, "changed_p": 0.01, "target_day": 21,
+         "window_days": 7}  # fmt: skip
 
 
 def made(**changes):
@@ -105,7 +106,7 @@ def test_flags_alone_are_enough():
 
 
 def test_a_flag_alone_misses_the_others():
-    with pytest.raises(ValueError, match=r"command line: track.target_day is missing"):
+    with pytest.raises(ValueError, match=r"command line: track.false_positive is missing"):
         parsed("--track-no-change", "0.2")
 
 

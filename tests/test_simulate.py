@@ -16,7 +16,7 @@ import yaml
 import ctcnv
 from ctcnv import simulate, synthetic
 from ctcnv.cli import main
-from ctcnv.io import sheet, simulation, tables
+from ctcnv.io import sheet, simulation, tables, variants
 from ctcnv.schema import BINS, GENE_TABLE, TRUTH, TRUTH_SEGMENTS, chrom_key
 from ctcnv.simulate import Library, Segment, Tumor
 
@@ -431,6 +431,29 @@ def test_the_truth_tells_the_story_of_the_three_patients(folder):
     assert truth.loc["P03_d21", "erbb2_copies"] == 20
     assert pd.isna(truth.loc["N01", "ploidy"])
     assert (truth["fragments"] == 3000).all()
+
+
+def test_the_first_patient_has_mutations_that_follow_the_tumor(folder):
+    samples = sheet.read(folder / "samples.tsv", look_for_files=False)
+    assert samples["variants"].dropna().index.tolist() == ["P01_d0", "P01_d21"]
+    first = variants.read(folder / samples.loc["P01_d0", "variants"], sample="P01_d0").frame
+    assert first["gene"].tolist() == ["TP53", "APC", "PIK3CA", "FBXW7", "DNMT3A"]
+    share = (first["alt_reads"] / first["depth"]).astype(float).tolist()
+    # 0.3 of the genomes: one of one copy, 0.3/1.7; one of two, 0.15; a third of the cells, one copy
+    assert share[0] == pytest.approx(0.3 / 1.7, abs=0.03)
+    assert share[2] == pytest.approx(0.15, abs=0.03)
+    assert share[3] == pytest.approx(0.3 * 0.33 / 1.7, abs=0.02)
+    assert share[4] == pytest.approx(0.02, abs=0.012)
+    later = variants.read(folder / samples.loc["P01_d21", "variants"], sample="x").frame
+    tp53 = later.set_index("gene").loc["TP53"]
+    assert float(tp53["alt_reads"]) / 2000 == pytest.approx(0.04 / 1.96, abs=0.012)
+
+
+def test_a_mutation_that_no_read_shows_is_not_reported(genes):
+    rng = np.random.default_rng(1)
+    found = simulate.mutation_reads(genes, simulate.MUTATIONS[:2], tumor=None, fraction=0.0,
+                                    sex="male", depth=1000, rng=rng)  # fmt: skip
+    assert len(found) == 0
 
 
 def test_true_ploidy_is_the_mean_of_the_true_segments(folder, genome):

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ctcnv import normals as normals_step
 from ctcnv import track as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.schema import TRACK
+from ctcnv.schema import NORMALS, TRACK
 from ctcnv.simulate import Tumor
-from ctcnv.track import Slope, Template, TimePoint
+from ctcnv.track import ITSELF, Slope, Template, TimePoint
 from tests import plasma
-from tests.reference import slope_slow
 
 SETTINGS = plasma.SETTINGS["track"]
 CALM = Dispersion(np.array([1.0, 1000.0]), np.array([0.01, 0.003]))
@@ -39,8 +39,15 @@ def point(name, day, *, tumor=plasma.AMPLIFIED, fraction=0.0, seed=5, fragments=
     )  # fmt: skip
 
 
-def tracked(*points):
-    return TRACK.check(step.track(points, settings=SETTINGS)).set_index("sample")
+@functools.cache
+def normals():
+    """Six normals on common windows, as the panel keeps them."""
+    return plasma.build_panel(plasma.normals(6)).normals
+
+
+def tracked(*points, measured=True):
+    made = step.track(points, settings=SETTINGS, normals=normals() if measured else None)
+    return TRACK.check(made).set_index("sample")
 
 
 BASE = functools.partial(point, "base", 0, fraction=0.3)
@@ -70,6 +77,91 @@ def test_a_tumor_below_the_single_sample_limit_is_still_measured_on_the_baseline
     assert row["informed_low"] <= 0.01 <= row["informed_high"]
     assert row["informed_p"] < 0.01
     assert row["change"] == "decrease"
+
+
+def test_what_is_not_seen_says_what_would_have_been():
+    row = tracked(BASE(), point("later", 21, seed=9)).loc["later"]
+    assert row["informed_p"] > SETTINGS.false_positive
+    assert 0.001 < row["informed_lob"] < row["informed_lod"] < 0.03
+    # below what the sample alone can show
+    assert row["informed_lod"] < row["lod"]
+    shown = f"a tumor fraction of {100 * row['informed_lod']:.2g} % or more would have been"
+    assert f"informed: no tumor seen (p {row['informed_p']:.2g}), {shown}" in row["reason"]
+    assert row["profile"] == "not_evaluable"
+
+
+def test_an_unchanged_profile_is_the_same_and_that_of_the_template_is_its_own():
+    table = tracked(BASE(), point("later", 21, fraction=0.1, seed=6))
+    assert table["profile"].tolist() == ["template", "same"]
+    assert table.loc["later", "profile_p"] > SETTINGS.changed_p
+    assert np.isnan(table.loc["base", ["informed_lob", "informed_lod", "profile_p"]].astype(float)
+                    ).all()  # fmt: skip
+
+
+def test_without_a_table_of_normals_the_noise_is_predicted_and_the_reason_says_so():
+    points = BASE(), point("later", 21, fraction=0.1, seed=6)
+    measured, predicted = tracked(*points), tracked(*points, measured=False)
+    assert "noise: " not in measured.loc["later", "reason"]
+    assert "noise: predicted and not measured on normals, because there is no table of normals" in (
+        predicted.loc["later", "reason"])  # fmt: skip
+    assert predicted.loc["later", "informed"] == pytest.approx(measured.loc["later", "informed"],
+                                                               rel=0.05)  # fmt: skip
+    assert predicted.loc["later", "informed_lod"] < 0.05
+
+
+def test_too_few_normals_are_no_measurement():
+    few = normals()[normals()["sample"].isin(["N01", "N02", "N03"])].reset_index(drop=True)
+    points = BASE(), point("later", 21, fraction=0.1, seed=6)
+    made = step.track(points, settings=SETTINGS, normals=few)
+    assert "because the panel has 3 normals of 6 that are needed" in made["reason"][1]
+    none = step.track(points, settings=SETTINGS, normals=NORMALS.empty())
+    assert "because the panel has 0 normals of 6 that are needed" in none["reason"][1]
+
+
+NEW = Tumor((*plasma.EVENTS, plasma.whole("chr2", 4), plasma.whole("chr11", 1)))
+
+
+def test_a_changed_profile_is_named_and_its_informed_estimate_is_not_believed():
+    later = point("later", 21, tumor=NEW, fraction=0.15, seed=9)
+    row = tracked(BASE(), later).loc["later"]
+    assert row["profile"] == "changed"
+    assert row["profile_p"] <= SETTINGS.changed_p
+    assert "the informed estimate is not to be believed" in row["reason"]
+    assert "chr2:" in row["reason"] or "chr11:" in row["reason"]
+    # both are detected alone, so that these are compared
+    assert "each sample alone because the profile has changed" in row["reason"]
+    np.testing.assert_allclose(row[["ratio_low", "ratio", "ratio_high"]].astype(float),
+                               step.single_ratio(later, BASE()))  # fmt: skip
+
+
+def test_a_changed_profile_that_is_not_seen_alone_is_not_evaluable():
+    later = point("later", 21, tumor=NEW, fraction=0.15, seed=9)
+    unseen = replace(later, fraction=later.fraction | {"status": "not_detected"})
+    row = tracked(BASE(), unseen).loc["later"]
+    assert row["change"] == "not_evaluable"
+    assert "the tumor's profile has changed in this sample (chr" in row["reason"]
+    assert "later alone shows no tumor" in row["reason"]
+    assert np.isnan(row["ratio"])
+
+
+def test_a_baseline_that_differs_from_a_later_template_is_named_as_well():
+    first = point("base", 0, tumor=NEW, fraction=0.15, seed=9)
+    later = replace(BASE(), sample="later", day=21)
+    table = tracked(replace(first, fraction=first.fraction | {"status": "not_detected"}), later)
+    assert table["profile"].tolist() == ["changed", "template"]
+    assert "profile: changed" in table.loc["base", "reason"]
+    assert table.loc["later", "change"] == "not_evaluable"
+    assert "the tumor's profile has changed in the baseline (chr" in table.loc["later", "reason"]
+    assert "base alone shows no tumor" in table.loc["later", "reason"]
+
+
+@pytest.mark.parametrize(("now", "then"), [(plasma.ANEUPLOID, plasma.AMPLIFIED),
+                                           (plasma.AMPLIFIED, plasma.ANEUPLOID)])  # fmt: skip
+def test_an_amplicon_alone_that_comes_or_goes_is_no_changed_profile(now, then):
+    base = point("base", 0, tumor=then, fraction=0.3)
+    row = tracked(base, point("later", 21, tumor=now, fraction=0.2, seed=9)).loc["later"]
+    assert row["profile"] == "same"
+    assert row["ratio_low"] * 0.95 <= 0.2 / 0.3 <= row["ratio_high"] * 1.05
 
 
 def test_healthy_plasma_after_an_aneuploid_baseline_has_no_tumor_left():
@@ -148,8 +240,9 @@ def test_a_selective_loss_of_the_amplicon_shows_in_one_of_two_changes():
 
 def test_another_tumor_has_no_slope_on_the_template():
     other = Tumor((plasma.whole("chr2", 4), plasma.whole("chr11", 1), plasma.whole("chr14", 4)))
-    made = tracked(BASE(), point("later", 21, tumor=other, fraction=0.1, seed=9))
-    assert made.loc["later", "informed"] < 0.03
+    row = tracked(BASE(), point("later", 21, tumor=other, fraction=0.1, seed=9)).loc["later"]
+    assert row["informed"] < 0.03
+    assert row["profile"] == "changed"
 
 
 def test_without_a_sample_before_day_one_the_first_stands_in_and_says_so(caplog):
@@ -208,110 +301,59 @@ def test_without_a_detected_sample_there_is_no_template():
     assert step.choose_template([bare("A", "not_detected", 0.1), bare("B", "failed", NAN)]) is None
 
 
-def test_the_template_itself_has_the_slope_one():
-    template = step.choose_template([BASE()])
-    assert step.slope(BASE(), template) == Slope(1.0, 0.0, 0.0)
-
-
-def test_amplicons_take_no_part_in_the_template():
-    template = step.choose_template([BASE()])
-    assert template is not None
-    summed = step.windows(BASE().profile, atoms=1)
-    x, variance = step.template_deviation(summed, template)
-    amplicon = (summed.chrom == "chr17") & (summed.start >= 38e6) & (summed.end <= 41e6)
-    assert np.isnan(x[amplicon]).all()
-    assert np.isfinite(x[~amplicon]).mean() > 0.99
-    assert (variance[np.isfinite(x)] > 0).all()
-
-
-# --- the slope ---
-
-
-def made_windows(seed, n_chrom=6, per=15, beta=0.4, noise=0.01):
-    rng = np.random.default_rng(seed)
-    x = np.repeat(rng.choice([-0.1, 0.0, 0.1, 0.2], n_chrom * 3), per // 3)
-    variance = rng.uniform(0.5, 2, len(x)) * noise**2
-    y = beta * x + rng.normal(0, np.sqrt(variance))
-    chrom = np.repeat([f"chr{i}" for i in range(n_chrom)], per).astype(object)
-    return x, np.full(len(x), 1e-6), y, variance, chrom
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_slope_and_its_jackknife_are_those_of_fitting_again(seed):
-    x, x_variance, y, variance, chrom = made_windows(seed)
-    found = step.fit_slope(x, x_variance, y, variance, chrom, wave=np.zeros(len(x)))
+def test_a_deeper_sample_of_nearly_the_same_fraction_is_clearer():
+    deep = point("deep", 21, fraction=0.25, seed=6, fragments=30_000_000)
+    found = step.choose_template([BASE(), deep])
     assert found is not None
-    assert found.beta == pytest.approx(slope_slow.slope(x, x_variance, y, variance))
-    jackknife = slope_slow.jackknife(x, x_variance, y, variance, chrom)
-    bottom = sum((a * a - n) / v for a, n, v in zip(x, x_variance, variance, strict=True))
-    predicted = np.sqrt(sum(a * a / v for a, v in zip(x, variance, strict=True))) / bottom
-    assert found.se == pytest.approx(max(jackknife, predicted))
+    assert found.sample == "deep"
+    assert step.clarity(deep) > step.clarity(BASE()) > 100
 
 
-def test_the_slope_by_hand():
-    # two windows per chromosome; y = 0.5 x exactly
-    x = np.array([0.2, 0, -0.1, 0, 0.3, 0])
-    chrom = np.array(["a", "a", "b", "b", "c", "c"], dtype=object)
-    found = step.fit_slope(x, np.zeros(6), 0.5 * x, np.full(6, 1e-4), chrom, wave=np.zeros(6))
-    assert found is not None
-    assert found.beta == pytest.approx(0.5)
-    # sum w x^2 = 0.14 / 1e-4
-    assert found.se == pytest.approx(1 / np.sqrt(1400))
-    assert found.p_value < 1e-10
+def test_the_clarity_of_a_profile_by_hand():
+    table = pd.DataFrame({
+        "chrom": ["chr1", "chr2", "chrX", "chr3"], "ratio": [1.2, 0.9, 5.0, 9.0],
+        "high": [1.2 + 1.959964 * 0.1, 0.9 + 1.959964 * 0.05, 5.1, 9.1],
+    })  # fmt: skip
+    grid = pd.DataFrame({"fraction": [0.5], "ploidy": [2.0], "probability": [1.0]})
+    # (0.2/0.1)^2 - 1 + (0.1/0.05)^2 - 1; X counts not, nor 9.0, above the ratio 2.5 of 8 copies
+    assert step.clarity(replace(BASE(), segments=table, grid=grid)) == pytest.approx(6)
 
 
-def test_waves_that_a_chromosome_shares_widen_the_slope():
-    x, x_variance, y, variance, chrom = made_windows(1)
-    calm = step.fit_slope(x, x_variance, y, variance, chrom, wave=np.zeros(len(x)))
-    wavy = step.fit_slope(x, x_variance, y, variance, chrom, wave=np.full(len(x), 1e-3))
-    assert calm is not None
-    assert wavy is not None
-    assert wavy.beta == calm.beta
-    assert wavy.se > calm.se
-    assert wavy.p_value >= calm.p_value
+def shared(*points):
+    return step.share_windows(points, step.choose_template(points), normals=normals())
 
 
-def test_noise_in_the_template_does_not_pull_the_slope_to_zero():
-    rng = np.random.default_rng(3)
-    found = []
-    for seed in range(40):
-        x, _, y, variance, chrom = made_windows(seed, n_chrom=12, noise=0.003)
-        # segments of five windows share their error
-        error = np.repeat(rng.normal(0, 0.03, len(x) // 5), 5)
-        slope = step.fit_slope(x + error, np.full(len(x), 0.03**2), y, variance, chrom,
-                               wave=np.zeros(len(x)))  # fmt: skip
-        assert slope is not None
-        found.append(slope.beta)
-    assert np.mean(found) == pytest.approx(0.4, abs=0.02)
+def test_amplicons_take_no_part_in_the_fit():
+    made = shared(BASE(), point("later", 21, fraction=0.1, seed=6))
+    assert made is not None
+    amplicon = (made.grid.chrom == "chr17") & (made.grid.start >= 38e6) & (made.grid.end <= 41e6)
+    assert not amplicon.any()
+    assert len(made.grid) > 0.97 * len(normals_step.read(normals())[1])
+    assert (made.pattern.error > 0).all()
+    assert made.pattern.segment.max() + 1 == len(made.pattern.error)
 
 
-@pytest.mark.parametrize("case", ["no windows", "flat template", "noise only", "two chromosomes"])
-def test_without_signal_there_is_no_slope(case):
-    x, x_variance, y, variance, chrom = made_windows(1)
-    if case == "no windows":
-        x, x_variance, y, variance, chrom = (part[:0] for part in (x, x_variance, y, variance,
-                                                                   chrom))  # fmt: skip
-    elif case == "flat template":
-        x = np.zeros(len(x))
-    elif case == "noise only":
-        x_variance = np.full(len(x), float(np.mean(x**2)) / 2)
-    else:
-        chrom = np.where(np.arange(len(x)) < 40, "a", "b").astype(object)
-    assert step.fit_slope(x, x_variance, y, variance, chrom, wave=np.zeros(len(x))) is None
+def test_segments_are_found_on_the_windows_by_their_middle():
+    grid = normals_step.Grid(np.array(["chr1"] * 4, dtype=object), np.array([0, 10, 20, 30]),
+                             np.array([10, 20, 30, 40]))  # fmt: skip
+    table = pd.DataFrame({"chrom": ["chr1", "chr1", "chr2"], "start": [0, 16, 0],
+                          "end": [16, 35, 40], "ratio": [1.1, 9.0, 1.5],
+                          "high": [1.1 + 1.959964 * 0.02, 9.1, 1.6]})  # fmt: skip
+    x, number, error = step.on_windows(table, grid, limit=5.0)
+    np.testing.assert_allclose(x, [0.1, 0.1, NAN, NAN])
+    assert number.tolist() == [0, 0, -1, -1]
+    assert error[0] == pytest.approx(0.02**2)
 
 
-@given(st.floats(0.1, 10), st.integers(0, 100))
-def test_the_slope_scales_with_the_deviations(scale, seed):
-    x, x_variance, y, variance, chrom = made_windows(seed)
-    wave = np.full(len(x), 1e-5)
-    one = step.fit_slope(x, x_variance, y, variance, chrom, wave=wave)
-    many = step.fit_slope(x, x_variance, scale * y, scale**2 * variance, chrom,
-                          wave=scale**2 * wave)  # fmt: skip
-    assert one is not None
-    assert many is not None
-    assert many.beta == pytest.approx(scale * one.beta)
-    assert many.se == pytest.approx(scale * one.se)
-    assert many.p_value == pytest.approx(one.p_value, rel=1e-6, abs=1e-300)
+def test_without_windows_in_common_nothing_can_be_compared():
+    later = point("later", 21, fraction=0.1, seed=6)
+    other = BASE().profile["chrom"].isin([f"chr{i}" for i in range(1, 12)])
+    half = later.profile.assign(expected=later.profile["expected"].where(~other))
+    rest = BASE().profile.assign(expected=BASE().profile["expected"].where(other))
+    row = tracked(replace(BASE(), profile=rest), replace(later, profile=half)).loc["later"]
+    assert row["change"] == "not_evaluable"
+    assert "the profiles cannot be compared" in row["reason"]
+    assert row["profile"] == "not_evaluable"
 
 
 # --- fractions ---
@@ -323,7 +365,7 @@ def template_of(fraction, ploidy):
 
 @given(st.floats(0.02, 0.9), st.floats(1.5, 4.5))
 def test_the_slope_one_gives_back_the_fraction_of_the_template(fraction, ploidy):
-    values, weight = step.informed_fraction(Slope(1.0, 0.0, 0.0), template_of(fraction, ploidy))
+    values, weight = step.informed_fraction(ITSELF, template_of(fraction, ploidy))
     np.testing.assert_allclose(values, fraction, rtol=1e-9)
     assert weight.sum() == pytest.approx(1)
 
@@ -363,6 +405,47 @@ def test_both_errors_widen_the_ratio():
     ]
     assert widths[0] == pytest.approx(0)
     assert widths[0] < widths[1] < widths[2]
+
+
+def test_the_error_of_the_template_counts_against_the_template_alone():
+    template = template_of(0.4, 2.0)
+    one, two = (Slope(b, 0.0, 0.0, template_error=0.1) for b in (0.5, 0.25))
+    # shared by both, it leaves their ratio
+    np.testing.assert_allclose(step.fraction_ratio(two, one, template), 0.5)
+    against = step.fraction_ratio(two, ITSELF, template)
+    assert against[1] == pytest.approx(0.25)
+    # 1.96 * 0.25 * 0.1 on either side
+    np.testing.assert_allclose(against[[0, 2]], [0.201, 0.299], atol=0.004)
+
+
+def test_the_ratio_hardly_depends_on_which_solution_of_the_template_is_true():
+    doubled = Template("T", pd.DataFrame(), np.array([0.2, 0.35]), np.array([2.0, 2.4]),
+                       np.array([0.5, 0.5]))  # fmt: skip
+    found = Slope(0.25, 0.0, 0.0)
+    values, weight = step.informed_fraction(found, doubled)
+    assert values.max() > 1.5 * values.min()
+    low, _, high = step.fraction_ratio(found, ITSELF, doubled)
+    assert low == pytest.approx(0.25, rel=0.15)
+    assert high == pytest.approx(0.25, rel=0.15)
+    assert weight.sum() == pytest.approx(1)
+
+
+def test_limits_of_the_slope_are_told_as_fractions():
+    # diploid: T_t = beta * T
+    assert step.limit_of(0.02, template_of(0.4, 2.0)) == pytest.approx(0.008)
+    assert np.isnan(step.limit_of(float("inf"), template_of(0.4, 2.0)))
+    assert np.isnan(step.limit_of(50.0, template_of(0.4, 2.0)))
+
+
+def test_the_ratio_of_two_fractions_found_alone_by_hand():
+    def alone(name, fraction, status="detected"):
+        grid = pd.DataFrame({"fraction": [fraction], "ploidy": [2.0], "probability": [1.0]})
+        return replace(BASE(), sample=name, grid=grid, fraction={"status": status})
+
+    np.testing.assert_allclose(step.single_ratio(alone("A", 0.1), alone("B", 0.4)), 0.25)
+    unseen = alone("A", 0.1, "not_detected")
+    assert np.isnan(step.single_ratio(unseen, alone("B", 0.4))).all()
+    assert np.isnan(step.single_ratio(alone("B", 0.4), unseen)).all()
 
 
 # --- words ---

@@ -85,9 +85,11 @@ def test_names_days_and_sex_of_the_sheet_reach_the_steps(repo_root: Path, folder
     first = found["call", "001_d0"]
     assert "--patient 001 --day 0 --declared-sex female" in first
     assert "--reads results/samples/001_d0/reads.tsv" in first
+    assert "--variants variants.tsv" in first
     imported = found["call", "001_d21"]
     assert "--declared-sex" not in imported
     assert "--reads" not in imported
+    assert "--variants" not in imported
     assert "--samples 001_d0 001_d21 --days 0 21" in found["track", "001"]
 
 
@@ -283,8 +285,8 @@ def test_the_path_from_bams_to_reports_is_complete(cohort: Path) -> None:
         if row["role"] == "plasma":
             names += [
                 "profile.tsv.gz", "segments.tsv", "fraction.tsv", "fraction.grid.tsv.gz",
-                "solutions.tsv", "genes.tsv", "qc.tsv", "plots/genome.svg", "plots/genome.png",
-                "plots/chr17.svg", "plots/chr17.png",
+                "mutations.tsv", "solutions.tsv", "genes.tsv", "qc.tsv", "plots/genome.svg",
+                "plots/genome.png", "plots/chr17.svg", "plots/chr17.png",
             ]  # fmt: skip
         for name in names:
             assert f"results/samples/{row['sample']}/{name}" in files
@@ -340,7 +342,8 @@ def test_a_patient_in_another_folder_gets_the_same_bytes(repo_root: Path, cohort
     again.mkdir()
     for name in ("genome.fa", "genome.fa.fai", "genes.tsv", "samples.tsv", "config.yaml"):
         shutil.copy(cohort / name, again)
-    (again / "bams").symlink_to(cohort / "bams")
+    for name in ("bams", "variants"):
+        (again / name).symlink_to(cohort / name)
     targets = ["results/patients/P01/report.html", "results/samples/P01_d0/plots/genome.svg"]
     done = snakemake(repo_root, again, *targets)
     assert done.returncode == 0, done.stdout[-3000:]

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, ndtr, ndtri, xlogy
 
 from ctcnv.dispersion import Dispersion
-from ctcnv.fraction import MIN_FRACTION, FractionResult, copies_of, ratio_of
+from ctcnv.fraction import FractionResult
+from ctcnv.mixture import MIN_FRACTION, copies_of, ratio_of
 from ctcnv.model import GenesSettings
 from ctcnv.robust import weighted_quantile
 from ctcnv.schema import GENES, chrom_key

@@ -137,12 +137,18 @@ class FractionSettings(Settings):
     ploidy_step: float
     max_copies: int
     breakpoints: float
+    centromere_change: float
     step_decay: float
-    subclonal_weight: float
-    tail_df: int
-    prior_tumor: float
     ploidy_sd: float
-    ploidy_wgd: float
+    doubled_share: float
+    doubled_ploidy: float
+    doubled_sd: float
+    doubled_decay: float
+    subclonal_weight: float
+    no_copy_weight: float
+    tail_df: int
+    misfit: float
+    prior_tumor: float
     false_positive: float
     null_draws: int
     lod_altered: float
@@ -152,6 +158,27 @@ class FractionSettings(Settings):
         """The power of the t density must be a whole number."""
         if self.tail_df < 1 or self.tail_df % 2 == 0:
             raise ValueError(f"fraction.tail_df is {self.tail_df}; expected an odd number, as 5")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MutationsSettings(Settings):
+    """Which mutations are used, and the priors of their allele state and origin."""
+
+    section: ClassVar[str] = "mutations"
+    min_depth: int
+    germline_margin: float
+    homozygous: float
+    max_population: float
+    blood_genes: str
+    local_bp: int
+    molecules: float
+    error_rate: float
+    sites: int
+    single_copy: float
+    clonal: float
+    background: float
+    quiet: float
+    disagreement: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,6 +201,8 @@ class TrackSettings(Settings):
 
     section: ClassVar[str] = "track"
     no_change: float
+    false_positive: float
+    changed_p: float
     target_day: int
     window_days: int
 
@@ -198,6 +227,7 @@ SECTIONS: dict[str, type[Settings]] = {
         PonSettings,
         SegmentSettings,
         FractionSettings,
+        MutationsSettings,
         GenesSettings,
         TrackSettings,
         QcSettings,

@@ -256,10 +256,14 @@ def _regional_level(
     wanted = np.bincount(region[inside], weights=base[inside], minlength=n_regions)
     level = np.where(wanted > 0, seen / np.maximum(wanted, 1e-300), 1.0)
     level /= np.average(level, weights=np.maximum(wanted, 1e-300))
-    # Soft threshold: what healthy plasma shows is left to the curve, or each pass would move some
-    # of the curve into the level. A region deleted in a pure tumor must not divide by zero.
-    away = level - 1
-    level = 1 + np.sign(away) * np.maximum(np.abs(away) - noise, 0.0)
+    # Firm threshold: what healthy plasma shows is left to the curve, or each pass would move some
+    # of the curve into the level; what is twice as large is copy number, and wholly the level's, or
+    # the curve would take a part of every step. A region deleted in a pure tumor must not divide by
+    # zero.
+    away = np.abs(level - 1)
+    level = 1 + np.sign(level - 1) * np.where(
+        away < 2 * noise, np.maximum(2 * (away - noise), 0.0), away
+    )
     return np.where(region >= 0, np.maximum(level[region], 0.05), 1.0)
 
 
@@ -323,6 +327,26 @@ class Windows:
                        self.observed[keep], self.expected[keep])  # fmt: skip
 
 
+#: A stretch of a chromosome without any used atom that is at least this long, in bp, and the
+#: longest of its chromosome, is taken for the centromere (2.7 to 30 Mb in the human builds).
+CENTROMERE_BP = 1_500_000
+
+
+def arm_starts(start: NDArray[np.int64], end: NDArray[np.int64], first: Mask) -> Mask:
+    """Where an arm begins, (n,): at ``first``, where a chromosome begins, and after the longest
+    stretch between the pieces (``start`` to ``end``) of a chromosome that is a centromere."""
+    starts = first.copy()
+    bounds = [*np.flatnonzero(first).tolist(), len(first)]
+    for low, high in itertools.pairwise(bounds):
+        if high - low < 2:
+            continue
+        gap = start[low + 1 : high] - end[low : high - 1]
+        longest = int(np.argmax(gap))
+        if gap[longest] >= CENTROMERE_BP:
+            starts[low + 1 + longest] = True
+    return starts
+
+
 def used_atoms(profile: pd.DataFrame, *, autosomes: bool = True) -> Mask:
     """Which atoms carry an expectation, (n,)."""
     expected = profile["expected"].to_numpy(dtype=float)
@@ -330,10 +354,13 @@ def used_atoms(profile: pd.DataFrame, *, autosomes: bool = True) -> Mask:
     return np.asarray(use & is_autosome(profile["chrom"])) if autosomes else np.asarray(use)
 
 
-def windows(profile: pd.DataFrame, *, atoms: int, autosomes: bool = True) -> Windows:
+def windows(
+    profile: pd.DataFrame, *, atoms: int, autosomes: bool = True, arms: bool = False
+) -> Windows:
     """Sum every ``atoms`` used neighbours of a chromosome; the rest of a chromosome joins its last.
 
     Atoms that are left out are skipped, so that a window holds the same evidence wherever it lies.
+    With ``arms`` no window spans a centromere.
     """
     expected = profile["expected"].to_numpy(dtype=float)
     use = used_atoms(profile, autosomes=autosomes)
@@ -342,8 +369,10 @@ def windows(profile: pd.DataFrame, *, atoms: int, autosomes: bool = True) -> Win
     end = profile["end"].to_numpy(dtype=np.int64)[use]
     observed = profile["observed"].to_numpy(dtype=float)[use]
     codes, _ = pd.factorize(chrom)
-    changes = np.flatnonzero(np.diff(codes)) + 1
-    bounds = [0, *changes.tolist(), len(codes)] if len(codes) else []
+    first = np.concatenate([[True], np.diff(codes) != 0]) if len(codes) else np.zeros(0, bool)
+    if arms:
+        first = arm_starts(start, end, first)
+    bounds = [*np.flatnonzero(first).tolist(), len(codes)] if len(codes) else []
     edges: list[int] = []
     for low, high in itertools.pairwise(bounds):
         # the last window of a chromosome takes what is left, so none is tiny

@@ -45,4 +45,11 @@ CHANGE = MappingProxyType({
     "stable": "Stable",
     "not_evaluable": "Not evaluable",
 })  # fmt: skip
+#: Whether a sample still has the tumor profile of the patient's clearest sample.
+PROFILE = MappingProxyType({
+    "template": "the template",
+    "same": "same profile",
+    "changed": "profile has changed",
+    "not_evaluable": "profile not evaluable",
+})  # fmt: skip
 QUALITY = MappingProxyType({"ok": "OK", "warn": "Check", "failed": "Failed"})

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv import fraction as fraction_step
+from ctcnv import detection, evidence
 from ctcnv import genes as genes_step
+from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
@@ -57,6 +58,7 @@ class PonResult:
     dispersion: pd.DataFrame
     donors: pd.DataFrame
     genes: pd.DataFrame
+    normals: pd.DataFrame
     n_normals: int
 
 
@@ -136,6 +138,7 @@ def build(
         dispersion.frame(),
         _donor_table(names, alone, reason, remarks, checks),
         _gene_checks(left, gene_table, dispersion, genes_settings),
+        normals_step.table({name: n.profile for name, n in left.items()}, table),
         len(used),
     )
 
@@ -352,14 +355,14 @@ def _check(left: Normalized, dispersion: Dispersion, settings: FractionSettings)
 def _fraction_of(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
 ) -> tuple[float, float]:
-    profile = fraction_step.without_isolated(profile, dispersion=dispersion, settings=settings)
-    seen = fraction_step.evidence(profile, dispersion=dispersion, settings=settings,
-                                  max_windows=fraction_step.SCORE_WINDOWS)  # fmt: skip
+    profile = evidence.without_isolated(profile, dispersion=dispersion, settings=settings)
+    seen = evidence.evidence(profile, dispersion=dispersion, settings=settings,
+                                  max_windows=detection.SCORE_WINDOWS)  # fmt: skip
     if seen is None:
         return float("nan"), float("nan")
-    score, found = fraction_step.detection_score(seen, settings=settings)
-    null = fraction_step.null_scores(seen, settings=settings)
-    return found, fraction_step.tail_probability(score, null.scores)
+    score, found = detection.detection_score(seen, settings=settings)
+    null = detection.null_scores(seen, settings=settings)
+    return found, detection.tail_probability(score, null.scores)
 
 
 def regional_noise(profile: pd.DataFrame) -> float:

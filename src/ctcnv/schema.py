@@ -20,6 +20,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
+TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
 TRACK_CHANGE = ("baseline", "decrease", "increase", "stable", "not_evaluable")
 QC_STATUS = ("ok", "warn", "failed")
 
@@ -237,6 +238,21 @@ PON_GENES = Table(
     "Leave-one-out false positives of the gene test over the panel.",
 )  # fmt: skip
 
+NORMALS = Table(
+    "pon_normals", 1,
+    (
+        Column("sample", "text", "the normal's name"),
+        *_region(of="window"),
+        Column("atoms", "int", "atoms of the window that were used; 0: this normal says nothing "
+               "here, and both sums are 0"),
+        Column("observed", "int", "fragments counted in those atoms", "fragments"),
+        Column("expected", "float", "fragments expected there by a panel without this normal",
+               "fragments"),
+    ),
+    "Every used normal on the same windows of the autosomes (about 3000), corrected by a panel "
+    "without it; no rows when the panel has fewer than three normals.",
+)  # fmt: skip
+
 PROFILE = Table(
     "profile", 1,
     (
@@ -264,7 +280,7 @@ SEGMENTS = Table(
 )  # fmt: skip
 
 FRACTION = Table(
-    "fraction", 1,
+    "fraction", 2,
     (
         Column("sample", "text", "sample name"),
         Column("fraction", "float", "tumor fraction: posterior median", "fraction",
@@ -285,10 +301,72 @@ FRACTION = Table(
         Column("p_value", "float", "share of healthy plasma of this depth and noise that looks at "
                "least as much like tumor", "probability", nullable=True),
         Column("status", "text", "the closed list of outcomes", choices=FRACTION_STATUS),
-        Column("method", "text", "where the estimate comes from", nullable=True),
-        Column("reason", "text", "why it is not detected or failed", nullable=True),
+        Column("method", "text", "where the estimate comes from: copy number, mutations, or copy "
+               "number + mutations", nullable=True),
+        Column("reason", "text", "why it is not detected or failed, or what to look at",
+               nullable=True),
+        Column("cn_fraction", "float", "tumor fraction by copy number alone; this and what follows "
+               "is empty when no variants were given, and then `fraction` is it", "fraction",
+               nullable=True),
+        Column("cn_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("cn_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("cn_status", "text", "outcome by copy number alone", nullable=True,
+               choices=FRACTION_STATUS),
+        Column("n_mutations", "int", "mutations that were used", "variants", nullable=True),
+        Column("mutation_fraction", "float", "tumor fraction by mutations alone, given that one or "
+               "more of them is of the tumor: posterior median; empty when none was used",
+               "fraction", nullable=True),
+        Column("mutation_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("mutation_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("mutation_mean", "float", "median of the fractions that the single mutations give, "
+               "over those that are more likely than not in all tumor cells", "fraction",
+               nullable=True),
+        Column("max_vaf_fraction", "float", "2V/(1+V) of the largest allele fraction V that was "
+               "used: the published rule, for comparison", "fraction", nullable=True),
+        Column("mutation_p", "float", "chance that sequencing errors alone give as many reads at "
+               "some of the places that were looked at", "probability", nullable=True),
+        Column("agreement", "float", "how much more likely one tumor fraction for copy number and "
+               "mutations is than two; well below 1 they disagree. Empty when one of them is "
+               "missing", "ratio", nullable=True),
     ),
     "Tumor fraction of one sample, one row.",
+)  # fmt: skip
+
+MUTATIONS = Table(
+    "mutations", 1,
+    (
+        *_region(of="variant"),
+        Column("ref", "text", "bases of the reference"),
+        Column("alt", "text", "bases of the variant"),
+        Column("gene", "text", "gene, from the input or from the gene table", nullable=True),
+        Column("origin", "text", "what the input says of it", nullable=True,
+               choices=("somatic", "germline", "blood")),
+        Column("depth", "int", "reads at the place", "reads", nullable=True),
+        Column("alt_reads", "int", "reads of the variant", "reads", nullable=True),
+        Column("vaf", "float", "allele fraction", "fraction", nullable=True),
+        Column("vaf_low", "float", "lower 95 % bound, of independent molecules", "fraction",
+               nullable=True),
+        Column("vaf_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("ratio", "float", "observed / expected fragments of its place; empty when not "
+               "known, or the variant left out", "ratio", nullable=True),
+        Column("copies", "float", "copies per tumor cell of its place that explain it best; this "
+               "and what follows is empty when it was left out", "copies", nullable=True),
+        Column("multiplicity", "float", "copies that carry it; empty when more than one of an "
+               "amplicon", "copies", nullable=True),
+        Column("p_clonal", "float", "probability that all tumor cells carry it", "probability",
+               nullable=True),
+        Column("fraction", "float", "tumor fraction that it gives, 2V / (m + 2V - C*V) with these "
+               "copies C and multiplicity m; empty when none explains it", "fraction",
+               nullable=True),
+        Column("fraction_low", "float", "lower 95 % bound, of the allele fraction alone",
+               "fraction", nullable=True),
+        Column("fraction_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("special", "float", "2V/(1+V), the same for a lost second allele", "fraction",
+               nullable=True),
+        Column("used", "bool", "whether it has a part in the tumor fraction"),
+        Column("reason", "text", "why it was left out", nullable=True),
+    ),
+    "The small variants of one sample, each with what it says of the tumor fraction.",
 )  # fmt: skip
 
 GRID = Table(
@@ -365,7 +443,7 @@ GENE_TABLE = Table(
 )  # fmt: skip
 
 TRACK = Table(
-    "track", 1,
+    "track", 2,
     (
         Column("sample", "text", "sample name"),
         Column("day", "int", "day relative to the first dose; baseline is at or below 0", "days"),
@@ -381,6 +459,18 @@ TRACK = Table(
         Column("informed_high", "float", "upper 95 % bound", "fraction", nullable=True),
         Column("informed_p", "float", "p-value of the informed estimate against no tumor",
                "probability", nullable=True),
+        Column("informed_lob", "float", "limit of blank of the informed estimate: 95th centile of "
+               "what plasma without tumor is given on this patient's profile", "fraction",
+               nullable=True),
+        Column("informed_lod", "float", "limit of detection of the informed estimate: smallest "
+               "tumor fraction of this profile that is seen with 95 % probability; empty for the "
+               "template", "fraction", nullable=True),
+        Column("profile", "text", "whether the sample still has the tumor profile of the patient's "
+               "clearest sample (the template); changed: the informed estimate is not to be "
+               "believed; not_evaluable: no tumor is seen, or there is nothing to compare with",
+               choices=TRACK_PROFILE),
+        Column("profile_p", "float", "p-value of the region that deviates most from the template's "
+               "profile, corrected for the number of regions", "probability", nullable=True),
         Column("ratio", "float", "tumor fraction over that of the baseline", "ratio",
                nullable=True),
         Column("ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
@@ -467,8 +557,9 @@ TRUTH_SEGMENTS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, PROFILE, SEGMENTS,
-        FRACTION, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
+        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, PROFILE,
+        SEGMENTS,
+        FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
     )
 }  # fmt: skip
 

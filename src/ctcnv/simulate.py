@@ -459,6 +459,53 @@ def atom_ploidy(bins: pd.DataFrame, tumor: Tumor) -> float:
     return float(np.sum(found * size) / np.sum(size))
 
 
+# --- mutations ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A small variant: its gene, how many of the tumor's copies carry it, the share of tumor cells
+    that have it; or, with ``blood``, the allele fraction that a clone of blood cells gives it."""
+
+    gene: str
+    multiplicity: float = 1.0
+    cells: float = 1.0
+    blood: float | None = None
+
+
+def mutation_reads(
+    genes: pd.DataFrame, mutations: Sequence[Mutation], *, tumor: Tumor | None, fraction: float,
+    sex: str, depth: int, rng: np.random.Generator,
+) -> pd.DataFrame:  # fmt: skip
+    """What a caller would report of these mutations at this depth: a row for each that is seen,
+    with the columns of a TSV of variants (chrom, pos from 1, ref, alt, depth, alt_reads, gene).
+
+    Reads are binomial around  V = TF*m*cells / (TF*C + N*(1-TF)). A gene that is not in the table
+    (a clone of blood cells) lies on the first chromosome of it.
+    """
+    rows = []
+    for number, mutation in enumerate(mutations):
+        found = genes[genes["gene"] == mutation.gene]
+        place = found if len(found) else genes.iloc[[0]]
+        chrom = str(place["chrom"].to_numpy()[0])
+        middle = int(place["start"].to_numpy()[0] + place["end"].to_numpy()[0]) // 2
+        if mutation.blood is not None:
+            vaf = mutation.blood
+        else:
+            here = copies_of(genes, mutation.gene, tumor, sex=sex)
+            normal = normal_copies(chrom, sex)
+            vaf = fraction * mutation.multiplicity * mutation.cells
+            vaf /= fraction * here + normal * (1 - fraction)
+        alt_reads = int(rng.binomial(depth, vaf))
+        if alt_reads >= MIN_ALT_READS:
+            rows.append((chrom, middle + 1 + number, "C", "T", depth, alt_reads, mutation.gene))
+    columns = ["chrom", "pos", "ref", "alt", "depth", "alt_reads", "gene"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+#: Fewer reads of a variant no caller reports.
+MIN_ALT_READS = 5
+
 # --- the demonstration cohort ---------------------------------------------------------------------
 
 
@@ -473,6 +520,7 @@ class Sample:
     tumor: Tumor | None
     fraction: float
     library: Library
+    mutations: tuple[Mutation, ...] = ()
 
     @property
     def role(self) -> str:
@@ -485,9 +533,9 @@ def cohort(
 ) -> list[Sample]:
     """Healthy donors of both sexes and three patients before treatment and on day 21.
 
-    P01: ERBB2 amplified, the tumor fraction falls (a responder). P02: a broad gain of 17q and no
-    focal amplification, the tumor fraction rises. P03: amplified, but sheds so
-    little that no honest method can see it.
+    P01: ERBB2 amplified, the tumor fraction falls (a responder); its mutations are known. P02: a
+    broad gain of 17q and no focal amplification, the tumor fraction rises. P03: amplified, but
+    sheds so little that no honest method can see it.
     """
     width = round(200_000 * genome.shrink)
     responder = Tumor(
@@ -524,4 +572,15 @@ def cohort(
     ):
         for day, fraction in zip((0, 21), fractions, strict=True):
             people.append((f"{patient}_d{day}", patient, day, sex, tumor, fraction))
-    return [Sample(*person, random_library(fragments, rng)) for person in people]
+    return [
+        Sample(*person, random_library(fragments, rng), MUTATIONS if person[1] == "P01" else ())
+        for person in people
+    ]
+
+
+#: Mutations of the demonstration's first patient: three in all tumor cells, one in a third of them,
+#: and one of blood cells.
+MUTATIONS = (
+    Mutation("TP53"), Mutation("APC"), Mutation("PIK3CA"), Mutation("FBXW7", cells=0.33),
+    Mutation("DNMT3A", blood=0.02),
+)  # fmt: skip

@@ -1,12 +1,13 @@
 """Change from baseline over the time points of a patient.
 
 One tumor, one profile: the sample with the clearest profile is the template, and the tumor
-fraction of every other time point is a one-parameter fit of its ratios on that template. With
-x = ratio - 1 of the template's segments and y = ratio - 1 of the sample's windows the slope
+fraction of every other time point is a one-parameter fit of its ratios on that template
+(:mod:`ctcnv.informed`). The slope
 
-    beta = sum(w x y) / sum(w x^2)  =  k_t / k_1,   k = T / (T*P + 2*(1-T))
+    beta = k_t / k_1,   k = T / (T*P + 2*(1-T))
 
 carries the fraction T_t = 2*k_t / (1 - k_t*(P-2)) through the template's whole posterior of (T, P).
+Where the tumor's profile has changed, the slope is not believed.
 """
 
 from __future__ import annotations
@@ -18,12 +19,15 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtri, stdtrit
 
+from ctcnv import informed as informed_step
+from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
-from ctcnv.fraction import ratio_of
+from ctcnv.informed import KNOWN, MIN_NORMALS, Healthy, Pattern
+from ctcnv.mixture import ratio_of
 from ctcnv.model import TrackSettings
-from ctcnv.normalize import Windows, windows
+from ctcnv.normals import Grid, Summed
 from ctcnv.robust import weighted_quantile
 from ctcnv.schema import TRACK, is_autosome
 from ctcnv.segment import Z95
@@ -32,21 +36,19 @@ Array = NDArray[np.float64]
 
 log = logging.getLogger(__name__)
 
-#: Windows on which a sample is fitted to the template; fewer than segments would lose events,
-#: many more would add nothing.
-FIT_WINDOWS = 600
+#: Fewest windows on which a slope means anything.
+MIN_WINDOWS = 40
 #: A segment above this many copies is an amplicon: it may change on its own and would carry all
 #: the weight, so that it takes no part in the fit.
 MAX_COPIES = 8.0
-#: The template's events must exceed their own noise by this factor for a slope to mean anything.
-MIN_SIGNAL = 4.0
-#: Normal quantiles that stand for the uncertainty of a slope.
-NODES = ndtri((np.arange(41) + 0.5) / 41)
+#: Probabilities that stand for the uncertainty of a slope or a copy number, and normal quantiles.
+#: Sixty, so that 0.025 and 0.975 are the middles of two of them and ties do not move the interval.
+CENTRES = (np.arange(60) + 0.5) / 60
+NODES = ndtri(CENTRES)
 #: Posterior cells of the template below this share of the largest are left out.
 CELL_FLOOR = 1e-3
 QUANTILES = np.array([0.025, 0.5, 0.975])
-#: One-sided level at which a slope above zero is called present.
-PRESENT_P = 0.01
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -62,19 +64,46 @@ class TimePoint:
     grid: pd.DataFrame
     dispersion: Dispersion
 
+    @property
+    def failed(self) -> bool:
+        """Whether the sample could not be analysed."""
+        return self.fraction["status"] == "failed"
+
+    @property
+    def detected(self) -> bool:
+        """Whether the sample alone shows a tumor."""
+        return self.fraction["status"] == "detected"
+
 
 @dataclass(frozen=True)
 class Slope:
-    """Slope of a sample on the template: estimate, standard error, p-value against none."""
+    """Slope of a sample on the template.
+
+    beta; se : its standard error with df degrees of freedom, without the template's own error;
+    template_error : that error as a share of beta, the same for all samples of a patient; p_value
+    against no tumor; lob, lod : limits of beta; profile, profile_p, where : whether the profile is
+    that of the template, the p-value of a change, and the region that deviates most.
+    """
 
     beta: float
     se: float
     p_value: float
+    df: float = KNOWN
+    template_error: float = 0.0
+    lob: float = NAN
+    lod: float = NAN
+    profile: str = "same"
+    profile_p: float = NAN
+    where: str = ""
+
+
+#: The slope of the template on itself.
+ITSELF = Slope(1.0, 0.0, 0.0, profile="template")
 
 
 @dataclass(frozen=True)
 class Template:
-    """The clearest profile: deviation of each segment, its variance, and the posterior cells."""
+    """The clearest profile: its segments and its posterior cells."""
 
     sample: str
     segments: pd.DataFrame
@@ -83,10 +112,27 @@ class Template:
     weight: Array
 
 
-def track(points: Sequence[TimePoint], *, settings: TrackSettings) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Shared:
+    """What the time points of a patient are compared on: windows, each library's sums by name, the
+    template on the windows, and the normals or why there are none."""
+
+    grid: Grid
+    libraries: dict[str, Summed]
+    pattern: Pattern
+    seen: Healthy | None
+    unmeasured: str
+
+
+def track(
+    points: Sequence[TimePoint], *, settings: TrackSettings, normals: pd.DataFrame | None = None
+) -> pd.DataFrame:
     """The TRACK table of one patient, sorted by day.
 
-    Raises ValueError when there is no time point or a sample is given twice.
+    normals : the panel's NORMALS table; without it, or with fewer than ``MIN_NORMALS`` normals, the
+    noise of the informed estimate is predicted from the over-dispersion, and the reason says so.
+    Raises ValueError when there is no time point, a sample is given twice, or the normals are not
+    on common windows.
     """
     if not points:
         raise ValueError("a patient without samples cannot be tracked")
@@ -97,11 +143,11 @@ def track(points: Sequence[TimePoint], *, settings: TrackSettings) -> pd.DataFra
     ordered = sorted(points, key=lambda point: (point.day, point.sample))
     base = baseline(ordered)
     template = choose_template(ordered)
-    slopes = [slope(point, template) for point in ordered]
-    of_base = slopes[ordered.index(base)]
+    slopes, unmeasured = project(ordered, template, normals=normals, settings=settings)
+    of_base = slopes[base.sample]
     rows = [
-        _row(point, found, base, of_base, template, settings=settings)
-        for point, found in zip(ordered, slopes, strict=True)
+        _row(point, slopes[point.sample], base, of_base, template, unmeasured, settings=settings)
+        for point in ordered
     ]
     return pd.DataFrame(rows, columns=TRACK.names)
 
@@ -110,7 +156,7 @@ def baseline(ordered: Sequence[TimePoint]) -> TimePoint:
     """The last sample at or before day 0 that could be analysed; without one the first sample
     stands in, and is named."""
     before = [point for point in ordered if point.day <= 0]
-    usable = [point for point in before if point.fraction["status"] != "failed"]
+    usable = [point for point in before if not point.failed]
     if before:
         return (usable or before)[-1]
     log.warning("no sample at or before day 0: %s of day %d stands in as baseline",
@@ -118,12 +164,19 @@ def baseline(ordered: Sequence[TimePoint]) -> TimePoint:
     return ordered[0]
 
 
+# The template ----------------------------------------------------------------------------------
+
+
 def choose_template(points: Sequence[TimePoint]) -> Template | None:
-    """The detected sample of the highest tumor fraction; None when no sample is detected."""
-    detected = [point for point in points if point.fraction["status"] == "detected"]
+    """The sample of the clearest profile of those that copy number detects; None without any.
+
+    When two are equally clear, that of the higher tumor fraction is taken.
+    """
+    # A sample that its mutations alone show has no profile to be looked for in the others.
+    detected = [p for p in points if p.detected and p.fraction.get("method") != "mutations"]
     if not detected:
         return None
-    best = max(detected, key=lambda point: float(str(point.fraction["fraction"])))
+    best = max(detected, key=lambda p: (clarity(p), float(str(p.fraction["fraction"]))))
     weight = best.grid["probability"].to_numpy(dtype=float)
     keep = weight > CELL_FLOOR * weight.max()
     return Template(
@@ -135,108 +188,206 @@ def choose_template(points: Sequence[TimePoint]) -> Template | None:
     )
 
 
+def clarity(point: TimePoint) -> float:
+    """How far the autosomal segments of a sample stand out of their noise, amplicons apart:
+    sum over segments of (ratio - 1)^2 / variance - 1."""
+    table = point.segments[is_autosome(point.segments["chrom"])]
+    ratio, high = table["ratio"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+    limit = ratio_limit(point.grid)
+    use = np.isfinite(ratio) & (high > ratio) & (ratio <= limit)
+    return float(np.sum(((ratio - 1)[use] * Z95 / (high - ratio)[use]) ** 2 - 1))
+
+
+def ratio_limit(cells: pd.DataFrame) -> float:
+    """Ratio of ``MAX_COPIES`` copies at the best cell of a posterior surface; infinite without."""
+    if cells.empty:
+        return float("inf")
+    best = cells.iloc[int(np.argmax(cells["probability"].to_numpy(dtype=float)))]
+    return float(ratio_of(MAX_COPIES, float(best["fraction"]), float(best["ploidy"])))
+
+
+def on_windows(
+    segments: pd.DataFrame, grid: Grid, *, limit: float
+) -> tuple[Array, NDArray[np.int64], Array]:
+    """Deviation of the segment at the middle of each window, the segment's number, each (n,), and
+    the variance of every segment (segments,). NaN and -1 without a segment or in an amplicon."""
+    middle = (grid.start + grid.end) // 2
+    x = np.full(len(grid), np.nan)
+    number = np.full(len(grid), -1, dtype=np.int64)
+    table = segments[is_autosome(segments["chrom"])]
+    ratio, high = table["ratio"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+    places = zip(table["chrom"], table["start"], table["end"], strict=True)
+    for k, (chrom, start, end) in enumerate(places):
+        if not ratio[k] <= limit:
+            continue
+        inside = (grid.chrom == chrom) & (middle >= start) & (middle < end)
+        x[inside], number[inside] = ratio[k] - 1, k
+    return x, number, ((high - ratio) / Z95) ** 2
+
+
+def share_windows(
+    points: Sequence[TimePoint], template: Template, *, normals: pd.DataFrame | None
+) -> Shared | None:
+    """The windows on which all time points that did not fail are compared; None when too few.
+
+    Left out are windows with next to no expectation in any library, amplicons of the template, and
+    focal events of any time point: they may change on their own.
+    """
+    seen, unmeasured = None, "there is no table of normals"
+    if normals is not None:
+        names, grid, seen = normals_step.read(normals)
+        if len(names) < MIN_NORMALS:
+            unmeasured = f"the panel has {len(names)} normals of {MIN_NORMALS} that are needed"
+            seen = None
+    if seen is None:
+        grid = normals_step.grid_of(points[0].profile)
+    window = normals_step.window_of(points[0].profile, grid)
+    found = {p.sample: normals_step.sums(p.profile, window, len(grid)) for p in points}
+    chosen = next(p for p in points if p.sample == template.sample)
+    x, number, error = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
+    keep = np.isfinite(x)
+    for one in found.values():
+        keep &= informed_step.usable(one)
+    if seen is not None:
+        keep &= informed_step.usable(seen)
+    at = np.flatnonzero(keep)
+    if len(at) < MIN_WINDOWS:
+        return None
+    focal = np.zeros(len(at), dtype=bool)
+    for point in points:
+        one = found[point.sample].subset(at)
+        variance = point.dispersion.variance(one.expected[0], one.atoms[0])
+        focal |= informed_step.focal(one.deviation[0] + 1, variance, grid.chrom[at])
+    at = at[~focal]
+    if len(at) < MIN_WINDOWS:
+        return None
+    kept, inside = np.unique(number[at], return_inverse=True)
+    grid = grid.subset(at)
+    libraries = {name: one.subset(at) for name, one in found.items()}
+    pattern = Pattern(x[at], inside, error[kept], libraries[template.sample])
+    if seen is None:
+        return Shared(grid, libraries, pattern, None, unmeasured)
+    return Shared(grid, libraries, pattern, informed_step.healthy(seen.subset(at), grid.chrom), "")
+
+
 # The informed estimate -------------------------------------------------------------------------
 
 
-def slope(point: TimePoint, template: Template | None) -> Slope | None:
-    """Slope of a sample's windows on the template's segments; None when it says nothing."""
-    if template is None or point.fraction["status"] == "failed":
+def project(
+    points: Sequence[TimePoint],
+    template: Template | None,
+    *,
+    normals: pd.DataFrame | None,
+    settings: TrackSettings,
+) -> tuple[dict[str, Slope | None], str]:
+    """The slope of every time point by name, None where it says nothing; and why the noise was
+    predicted and not measured, empty when it was measured."""
+    slopes: dict[str, Slope | None] = dict.fromkeys(point.sample for point in points)
+    if template is None:
+        return slopes, ""
+    slopes[template.sample] = ITSELF
+    used = [point for point in points if not point.failed]
+    others = [point for point in used if point.sample != template.sample]
+    shared = share_windows(used, template, normals=normals) if others else None
+    if shared is None:
+        return slopes, ""
+    of_template = next(p for p in used if p.sample == template.sample).dispersion
+    for point in others:
+        slopes[point.sample] = slope(point, shared, of_template, settings=settings)
+    return slopes, shared.unmeasured
+
+
+def slope(
+    point: TimePoint, shared: Shared, of_template: Dispersion, *, settings: TrackSettings
+) -> Slope | None:
+    """Slope of one time point on the template with its null, limits and check of the profile; None
+    when the template does not stand out of its noise."""
+    library, chrom = shared.libraries[point.sample], shared.grid.chrom
+    found = informed_step.fit(
+        library, shared.pattern, chrom, seen=shared.seen, dispersion=point.dispersion,
+        template_dispersion=of_template, false_positive=settings.false_positive,
+    )  # fmt: skip
+    if found is None:
         return None
-    if point.sample == template.sample:
-        return Slope(1.0, 0.0, 0.0)
-    n_atoms = len(windows(point.profile, atoms=1).ratio)
-    summed = windows(point.profile, atoms=max(1, n_atoms // FIT_WINDOWS))
-    x, x_variance = template_deviation(summed, template)
-    use = np.isfinite(x)
-    variance = np.asarray(point.dispersion.variance(summed.expected, summed.atoms))
-    return fit_slope(
-        x[use], x_variance[use], summed.ratio[use] - 1, variance[use], summed.chrom[use],
-        wave=_waves(summed, point.dispersion)[use],
+    worst = informed_step.misfit(library, shared.pattern, found, chrom, seen=shared.seen,
+                                 dispersion=point.dispersion)  # fmt: skip
+    profile, where = "not_evaluable", ""
+    if worst is not None:
+        side = "above" if worst.z > 0 else "below"
+        region = informed_step.place(shared.grid, worst.low, worst.high)
+        where = f"{region} {abs(worst.z):.1f} sd {side}"
+        if worst.p_value <= settings.changed_p:
+            profile = "changed"
+        elif found.p_value <= settings.false_positive:
+            profile = "same"
+    return Slope(
+        found.beta, found.se, found.p_value, found.df, found.template_error, found.lob, found.lod,
+        profile, NAN if worst is None else worst.p_value, where,
     )  # fmt: skip
 
 
-def template_deviation(summed: Windows, template: Template) -> tuple[Array, Array]:
-    """Template ratio minus one, and its variance, at the middle of each window; NaN where the
-    template has no segment or an amplicon."""
-    middle = (summed.start + summed.end) // 2
-    x = np.full(len(middle), np.nan)
-    variance = np.full(len(middle), np.nan)
-    best = int(np.argmax(template.weight))
-    limit = float(ratio_of(MAX_COPIES, template.fraction[best], template.ploidy[best]))
-    table = template.segments[is_autosome(template.segments["chrom"])]
-    for segment in table.to_dict("records"):
-        inside = (
-            (summed.chrom == segment["chrom"])
-            & (middle >= segment["start"])
-            & (middle < segment["end"])
-        )
-        if segment["ratio"] > limit:
-            continue
-        x[inside] = segment["ratio"] - 1
-        variance[inside] = ((segment["high"] - segment["ratio"]) / Z95) ** 2
-    return x, variance
+def fraction_of(beta: Array, template: Template) -> Array:
+    """Tumor fraction of each slope, (m,), under each cell of the template: (cells, m).
 
-
-def _waves(summed: Windows, dispersion: Dispersion) -> Array:
-    """Variance that the windows of a chromosome share, from regions of a chromosome's size."""
-    _, code = np.unique(summed.chrom, return_inverse=True)
-    atoms = np.bincount(code, weights=summed.atoms)
-    return np.asarray(dispersion.at(atoms)[code] ** 2)
-
-
-def fit_slope(
-    x: Array, x_variance: Array, y: Array, variance: Array, chrom: NDArray[np.object_], *,
-    wave: Array,
-) -> Slope | None:  # fmt: skip
-    """Weighted slope of y on x with its standard error, all (n,); None without signal in x.
-
-    Noise in x would pull the slope towards zero: the sum of squares is reduced by what noise adds
-    to it. The standard error is the larger of two: the one that counting noise and the waves shared
-    by a chromosome predict, and a jackknife that leaves out one chromosome at a time.
-    """
-    if len(x) == 0:
-        return None
-    weight = 1 / variance
-    by_chrom = pd.factorize(chrom)[0]
-    n = int(by_chrom.max()) + 1
-
-    def sums(values: Array) -> Array:
-        return np.asarray(np.bincount(by_chrom, weights=values, minlength=n), dtype=float)
-
-    xy, xx, noise = sums(weight * x * y), sums(weight * x * x), sums(weight * x_variance)
-    # windows of one segment share its error, so that its noise counts like its signal
-    signal = float(xx.sum() - noise.sum())
-    if not signal > 0 or float(xx.sum()) < MIN_SIGNAL * float(noise.sum()) or n < 3:
-        return None
-    beta = float(xy.sum()) / signal
-    left_out = (xy.sum() - xy) / (xx.sum() - xx - noise.sum() + noise)
-    jackknife = float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)))
-    shared = sums(weight * x) ** 2 * sums(wave) / np.maximum(sums(np.ones_like(wave)), 1)
-    predicted = float(np.sqrt(xx.sum() + shared.sum()) / signal)
-    null_se = max(predicted, 1e-12)
-    return Slope(beta, max(jackknife, predicted), float(ndtr(-beta / null_se)))
-
-
-def informed_fraction(found: Slope, template: Template) -> tuple[Array, Array]:
-    """Fractions and weights over the template's cells and the uncertainty of the slope.
-
-    (cells, nodes) each;  k = beta * T/(T*P + 2*(1-T)),  T_t = 2k / (1 - k*(P-2)), between 0 and 1.
+    k = beta * T/(T*P + 2*(1-T)),  T_t = 2k / (1 - k*(P-2)), between 0 and 1.
     """
     k1 = template.fraction / (template.fraction * template.ploidy + 2 * (1 - template.fraction))
-    beta = np.maximum(found.beta + found.se * NODES, 0.0)
-    k = k1[:, None] * beta[None, :]
+    k = k1[:, None] * np.maximum(beta, 0.0)[None, :]
     value = 2 * k / np.maximum(1 - k * (template.ploidy[:, None] - 2), 1e-9)
-    weight = np.broadcast_to(template.weight[:, None] / len(NODES), value.shape)
-    return np.clip(value, 0.0, 1.0), weight
+    return np.asarray(np.clip(value, 0.0, 1.0))
+
+
+def informed_fraction(
+    found: Slope, template: Template, *, template_error: bool = False
+) -> tuple[Array, Array]:
+    """Fractions and weights over the template's cells and the uncertainty of the slope.
+
+    (cells, nodes) each; a slope without error has one node. The template's own error moves slope
+    and fraction of the template in opposite ways, so that the fraction of the other sample does
+    without it; a ratio to the template needs it (``template_error``).
+    """
+    error = found.beta * found.template_error if template_error else 0.0
+    se = float(np.hypot(found.se, error))
+    nodes = stdtrit(found.df, CENTRES) if se > 0 else np.zeros(1)
+    value = fraction_of(np.asarray(found.beta + se * nodes), template)
+    return value, np.broadcast_to(template.weight[:, None] / len(nodes), value.shape)
 
 
 def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Array:
-    """Low, median and high of the fraction over that of the baseline, from the joint posterior."""
-    now, weight = informed_fraction(found, template)
-    then, _ = informed_fraction(of_base, template)
+    """Low, median and high of the fraction over that of the baseline, from the joint posterior.
+
+    The template's own error moves the slopes of all other samples alike and leaves their ratio; it
+    counts when one of the two is the template.
+    """
+    counts = "template" in (found.profile, of_base.profile)
+    now, _ = informed_fraction(found, template, template_error=counts)
+    then, _ = informed_fraction(of_base, template, template_error=counts)
     ratio = now[:, :, None] / np.maximum(then[:, None, :], 1e-9)
-    joint = np.broadcast_to(weight[:, :, None] / len(NODES), ratio.shape)
+    joint = np.broadcast_to(template.weight[:, None, None], ratio.shape)
     return weighted_quantile(ratio.ravel(), joint.ravel(), QUANTILES)
+
+
+def limit_of(beta: float, template: Template) -> float:
+    """The tumor fraction that a limit of the slope stands for: median over the template's cells;
+    NaN when the limit is infinite or beyond a pure tumor."""
+    if not np.isfinite(beta):
+        return NAN
+    value = fraction_of(np.array([beta]), template)[:, 0]
+    found = float(weighted_quantile(value, template.weight, np.array([0.5]))[0])
+    return found if found < 1 else NAN
+
+
+def single_ratio(point: TimePoint, base: TimePoint) -> Array:
+    """Low, median and high of the ratio of two fractions that were each found alone; NaN unless
+    both are detected."""
+    if not (point.detected and base.detected):
+        return np.full(3, np.nan)
+    now, then = (
+        weighted_quantile(p.grid["fraction"].to_numpy(dtype=float),
+                          p.grid["probability"].to_numpy(dtype=float), CENTRES)
+        for p in (point, base)
+    )  # fmt: skip
+    return np.asarray(np.quantile(now[:, None] / np.maximum(then[None, :], 1e-9), QUANTILES))
 
 
 # Rows ------------------------------------------------------------------------------------------
@@ -248,16 +399,22 @@ def _row(
     base: TimePoint,
     of_base: Slope | None,
     template: Template | None,
+    unmeasured: str,
     *,
     settings: TrackSettings,
 ) -> dict[str, object]:
     is_base = point.sample == base.sample
-    informed = np.full(3, np.nan)
-    ratio = np.full(3, np.nan)
+    informed, ratio, limits = np.full(3, np.nan), np.full(3, np.nan), (NAN, NAN)
+    changed = [s for s in (found, of_base) if s is not None and s.profile == "changed"]
     if found is not None and template is not None:
         values, weight = informed_fraction(found, template)
         informed = weighted_quantile(values.ravel(), weight.ravel(), QUANTILES)
-        if of_base is not None and of_base.p_value <= PRESENT_P and not is_base:
+        limits = limit_of(found.lob, template), limit_of(found.lod, template)
+        if is_base:
+            pass
+        elif changed:
+            ratio = single_ratio(point, base)
+        elif of_base is not None and of_base.p_value <= settings.false_positive:
             ratio = fraction_ratio(found, of_base, template)
     erbb2 = np.full(3, np.nan) if is_base else erbb2_ratio(point.erbb2, base.erbb2)
     row: dict[str, object] = {
@@ -266,21 +423,47 @@ def _row(
         "fraction": point.fraction["fraction"], "fraction_low": point.fraction["low"],
         "fraction_high": point.fraction["high"], "lod": point.fraction["lod"],
         "informed": informed[1], "informed_low": informed[0], "informed_high": informed[2],
-        "informed_p": float("nan") if found is None else found.p_value,
+        "informed_p": NAN if found is None else found.p_value,
+        "informed_lob": limits[0], "informed_lod": limits[1],
+        "profile": "not_evaluable" if found is None else found.profile,
+        "profile_p": NAN if found is None else found.profile_p,
         "ratio": ratio[1], "ratio_low": ratio[0], "ratio_high": ratio[2],
         "erbb2_call": point.erbb2["call"],
         **{f"erbb2_{key}": point.erbb2[key]
            for key in ("pcn", "pcn_low", "pcn_high", "copies", "copies_low", "copies_high")},
         "erbb2_ratio": erbb2[1], "erbb2_ratio_low": erbb2[0], "erbb2_ratio_high": erbb2[2],
     }  # fmt: skip
+    said = _informed_reasons(found, limits[1], unmeasured, settings=settings)
     if is_base:
         return row | {"change": "baseline", "erbb2_change": "baseline",
-                      "reason": _baseline_reason(base)}  # fmt: skip
+                      "reason": "; ".join([_baseline_reason(base), *said])}  # fmt: skip
     change, why = classify(ratio, of="tumor fraction", settings=settings,
-                           unknown=_why_unknown(point, found, of_base, template))  # fmt: skip
+                           unknown=_why_unknown(point, found, base, of_base, template))  # fmt: skip
+    if changed and np.isfinite(ratio[1]):
+        why += ", each sample alone because the profile has changed"
     erbb2_change, erbb2_why = classify(erbb2, of="ERBB2 excess copies", settings=settings,
                                        unknown=_why_no_erbb2(point, base))  # fmt: skip
-    return row | {"change": change, "erbb2_change": erbb2_change, "reason": f"{why}; {erbb2_why}"}
+    return row | {"change": change, "erbb2_change": erbb2_change,
+                  "reason": "; ".join([why, erbb2_why, *said])}  # fmt: skip
+
+
+def _informed_reasons(
+    found: Slope | None, lod: float, unmeasured: str, *, settings: TrackSettings
+) -> list[str]:
+    """What must be known of the informed estimate, in words."""
+    if found is None or found.profile == "template":
+        return []
+    said = []
+    if found.profile == "changed":
+        said.append(f"profile: changed (p {found.profile_p:.2g}), most at {found.where}, the "
+                    "informed estimate is not to be believed")  # fmt: skip
+    if found.p_value > settings.false_positive:
+        seen = f"{100 * lod:.2g} % or more would have been" if np.isfinite(lod) else (
+            "no fraction would have been for certain")  # fmt: skip
+        said.append(f"informed: no tumor seen (p {found.p_value:.2g}), a tumor fraction of {seen}")
+    if unmeasured:
+        said.append(f"noise: predicted and not measured on normals, because {unmeasured}")
+    return said
 
 
 def _baseline_reason(base: TimePoint) -> str:
@@ -288,14 +471,25 @@ def _baseline_reason(base: TimePoint) -> str:
 
 
 def _why_unknown(
-    point: TimePoint, found: Slope | None, of_base: Slope | None, template: Template | None
+    point: TimePoint,
+    found: Slope | None,
+    base: TimePoint,
+    of_base: Slope | None,
+    template: Template | None,
 ) -> str:
-    if point.fraction["status"] == "failed":
+    if point.failed:
         return "this sample failed"
     if template is None:
         return "no time point has a detectable tumor fraction"
     if of_base is None or found is None:
         return "the profiles cannot be compared"
+    for slope_of, which in ((found, "this sample"), (of_base, "the baseline")):
+        if slope_of.profile == "changed":
+            alone = [p.sample for p in (point, base) if not p.detected]
+            return (
+                f"the tumor's profile has changed in {which} ({slope_of.where}) and "
+                f"{' and '.join(alone)} alone shows no tumor"
+            )
     return "no tumor was seen at baseline"
 
 

@@ -2,48 +2,56 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 
+import numpy as np
+import scipy.stats
+
 
 def emission(ratio, mu, counting, tau2, inflation, tail_df):
-    """Student's t around mu, up to the constant that the fast code leaves out."""
-    v = inflation * (max(mu, 0.01) * counting + mu * mu * tau2)
-    return v**-0.5 * (1 + (ratio - mu) ** 2 / (tail_df * v)) ** (-(tail_df + 1) / 2)
+    """Density of Student's t around mu whose quartiles are those of a normal of the variance."""
+    mu = np.maximum(mu, 0.01)
+    variance = inflation * (mu * counting + mu * mu * tau2)
+    return scipy.stats.t.pdf(ratio, tail_df, loc=mu, scale=to_t(tail_df) * np.sqrt(variance))
 
 
-def sum_over_paths(first, ratio, counting, tau2, inflation, level, prior, change, tail_df):
-    """Log of the sum of the probabilities of all paths; level, prior : one cell, (states,)."""
-    states = range(len(level))
+@functools.cache
+def to_t(tail_df):
+    """Scale of the t whose quartiles are those of a normal of variance 1."""
+    return scipy.stats.norm.ppf(0.75) / scipy.stats.t.ppf(0.75, tail_df)
+
+
+def sum_over_paths(ratio, counting, tau2, change, inflation, level, prior, tail_df):
+    """Log of the sum of the probabilities of all paths; level, prior : one cell, (states,).
+
+    At window w the copies are drawn anew with the chance ``change[w]`` (1 where a chromosome
+    begins), else they are those of the window before.
+    """
     total = 0.0
-    for path in itertools.product(states, repeat=len(ratio)):
+    here = [
+        emission(ratio[w], level, counting[w], tau2[w], inflation, tail_df)
+        for w in range(len(ratio))
+    ]
+    for path in itertools.product(range(len(level)), repeat=len(ratio)):
         probability = 1.0
         for w, s in enumerate(path):
-            if first[w]:
-                step = prior[s]
-            else:
-                stay = 1 - change if path[w - 1] == s else 0.0
-                step = stay + change * prior[s]
-            probability *= step * emission(
-                ratio[w], level[s], counting[w], tau2[w], inflation, tail_df
-            )
+            stays = w > 0 and path[w - 1] == s
+            probability *= (1 - change[w]) * stays + change[w] * prior[s]
+            probability *= here[w][s]
         total += probability
     return math.log(total)
 
 
-def forward_loop(first, ratio, counting, tau2, inflation, level, prior, change, tail_df):
-    """The same by the forward recursion, chromosome by chromosome, in plain Python."""
-    states = range(len(level))
+def forward_loop(ratio, counting, tau2, change, inflation, level, prior, tail_df):
+    """The same by the forward recursion, for cells side by side; level, prior : (..., states)."""
     result = 0.0
-    a = []
+    a = np.zeros(np.shape(prior))
     for w in range(len(ratio)):
-        if first[w]:
-            if a:
-                result += math.log(sum(a))
-            a = list(prior)
-        else:
-            whole = sum(a)
-            a = [(1 - change) * a[s] + change * prior[s] * whole for s in states]
-        a = [a[s] * emission(ratio[w], level[s], counting[w], tau2[w], inflation, tail_df)
-             for s in states]  # fmt: skip
-    return result + math.log(sum(a))
+        a = (1 - change[w]) * a + change[w] * prior
+        a = a * emission(ratio[w], level, counting[w], tau2[w], inflation, tail_df)
+        whole = a.sum(axis=-1, keepdims=True)
+        result = result + np.log(whole[..., 0])
+        a = a / whole
+    return result

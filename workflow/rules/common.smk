@@ -40,6 +40,7 @@ normals = samples[samples["role"] == "normal"]
 patients = sorted(plasma["patient"].unique())
 from_bam = samples[samples["bam"].notna()]
 from_counts = samples[samples["counts"].notna()]
+with_variants = samples[samples["variants"].notna()]
 normals_from_bam = [name for name in normals["sample"] if name in from_bam.index]
 reference_files = {
     key: value
@@ -98,6 +99,11 @@ def days(wildcards):
 def has_reads(wildcards):
     """Whether the sample comes from a BAM, so that its reads and lengths are known."""
     return wildcards.sample in from_bam.index
+
+
+def has_variants(wildcards):
+    """Whether the sheet names a file of the sample's mutations."""
+    return wildcards.sample in with_variants.index
 
 
 def of_patient(pattern):

@@ -9,6 +9,7 @@ rule track:
         segments=of_patient("results/samples/{item.sample}/segments.tsv"),
         genes=of_patient("results/samples/{item.sample}/genes.tsv"),
         dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
+        normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
     output:
         track="results/patients/{patient}/track.tsv",
     log:
@@ -37,6 +38,7 @@ rule report:
         fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
         solutions=of_patient("results/samples/{item.sample}/solutions.tsv"),
         genes=of_patient("results/samples/{item.sample}/genes.tsv"),
+        mutations=of_patient("results/samples/{item.sample}/mutations.tsv"),
         qc=of_patient("results/samples/{item.sample}/qc.tsv"),
     output:
         html=report(
@@ -59,4 +61,5 @@ rule report:
         " --samples {params.samples} --profile {input.profile}"
         " --segments {input.segments} --fraction {input.fraction}"
         " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
+        " --mutations {input.mutations}"
         " --output {output.html} 2> {log}"

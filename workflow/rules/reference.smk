@@ -36,6 +36,7 @@ rule pon:
         dispersion="results/reference/pon.dispersion.tsv",
         donors="results/reference/pon.donors.tsv",
         genes="results/reference/pon.genes.tsv",
+        normals="results/reference/pon.normals.tsv.gz",
     log:
         "logs/reference/pon.log",
     benchmark:
@@ -51,4 +52,4 @@ rule pon:
         "ctcnv pon --counts {input.counts} --bins {input.bins} --genes {input.genes}"
         " {params.settings} --output {output.pon}"
         " --output-dispersion {output.dispersion} --output-donors {output.donors}"
-        " --output-genes {output.genes} 2> {log}"
+        " --output-genes {output.genes} --output-normals {output.normals} 2> {log}"

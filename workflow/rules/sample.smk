@@ -61,10 +61,15 @@ rule call:
         dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
         reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
         lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
+        variants=branch(
+            has_variants,
+            then=lookup("sample == '{sample}'", within=with_variants, cols="variants"),
+        ),
     output:
         profile="results/samples/{sample}/profile.tsv.gz",
         segments="results/samples/{sample}/segments.tsv",
         fraction="results/samples/{sample}/fraction.tsv",
+        mutations="results/samples/{sample}/mutations.tsv",
         grid="results/samples/{sample}/fraction.grid.tsv.gz",
         solutions="results/samples/{sample}/solutions.tsv",
         genes="results/samples/{sample}/genes.tsv",
@@ -81,11 +86,12 @@ rule call:
     params:
         files=given,
         person=person,
-        settings=flags("normalize", "segment", "fraction", "genes", "qc"),
+        settings=flags("normalize", "segment", "fraction", "mutations", "genes", "qc"),
     shell:
         "ctcnv call --sample {wildcards.sample} {params.person} {params.files}"
         " {params.settings} --output-profile {output.profile}"
         " --output-segments {output.segments} --output-fraction {output.fraction}"
+        " --output-mutations {output.mutations}"
         " --output-grid {output.grid} --output-solutions {output.solutions}"
         " --output-genes {output.genes} --output-qc {output.qc} 2> {log}"
 

@@ -1,6 +1,7 @@
 """Normalize, segment, estimate the tumor fraction and call the genes of one sample.
 
-The four steps run in one process because starting a job costs more than running them.
+With --variants, mutations have a part in the tumor fraction. All of it runs in one process because
+starting a job costs more than running it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import (
     FractionSettings,
     GenesSettings,
+    MutationsSettings,
     NormalizeSettings,
     QcSettings,
     SegmentSettings,
@@ -33,11 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--declared-sex", choices=("female", "male"), help="from the sample sheet")
     parser.add_argument("--reads", type=Path, help="reads.tsv of the count step")
     parser.add_argument("--lengths", type=Path, help="lengths.tsv of the count step")
+    parser.add_argument("--variants", type=Path, help="VCF, BCF or TSV of the sample's mutations")
+    parser.add_argument("--output-mutations", type=Path, metavar="FILE", help="mutations.tsv")
     for name in ("profile", "segments", "fraction", "grid", "solutions", "genes", "qc"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
     add_settings(
-        parser, NormalizeSettings, SegmentSettings, FractionSettings, GenesSettings, QcSettings
-    )
+        parser, NormalizeSettings, SegmentSettings, FractionSettings, MutationsSettings,
+        GenesSettings, QcSettings,
+    )  # fmt: skip
 
 
 def add_inputs(parser: argparse.ArgumentParser) -> None:
@@ -50,20 +55,24 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
-    from ctcnv import fraction, genes, normalize, qc, schema, segment
+    from ctcnv import fraction, genes, mutations, normalize, qc, schema, segment
     from ctcnv.cli import sample as shared
     from ctcnv.cli.normalize import normalized
-    from ctcnv.io import tables
+    from ctcnv.io import tables, variants
 
     use_segment = settings(args, SegmentSettings)
     use_fraction = settings(args, FractionSettings)
+    use_mutations = settings(args, MutationsSettings)
     use_genes = settings(args, GenesSettings)
     use_qc = settings(args, QcSettings)
     if (args.pon is None) != (args.dispersion is None):
         raise ValueError("--pon and --dispersion go together: give both or neither")
+    if args.variants is not None and args.output_mutations is None:
+        raise ValueError("--variants needs --output-mutations, where each variant is accounted for")
     reads = tables.read(args.reads, schema.READS) if args.reads else None
     lengths = tables.read(args.lengths, schema.LENGTHS) if args.lengths else None
     gene_table = tables.read(args.genes, schema.GENE_TABLE)
+    given = variants.read(args.variants, sample=args.sample) if args.variants else None
     made, counts, result = normalized(args)
     made.add("genes", gene_table)
     profile = result.profile
@@ -72,6 +81,16 @@ def run(args: argparse.Namespace) -> None:
     )
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
     found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction)
+    mutation_table = schema.MUTATIONS.empty()
+    if given is not None:
+        variants.require_genome(given, profile)
+        made.inputs["variants"] = given.digest
+        combined = mutations.combine(
+            found, variants.with_genes(given.frame, gene_table.frame), segments=segments,
+            profile=profile, dispersion=dispersion, settings=use_mutations,
+            fraction_settings=use_fraction,
+        )  # fmt: skip
+        found, mutation_table = combined.fraction, combined.table
     called = genes.call_genes(
         profile, gene_table.frame, found, dispersion=dispersion, settings=use_genes
     )
@@ -96,12 +115,14 @@ def run(args: argparse.Namespace) -> None:
     )
     made.meta |= {
         f"settings.{kind.section}": kind.as_dict() for kind in (use_segment, use_fraction,
-                                                                use_genes, use_qc)
+                                                                use_mutations, use_genes, use_qc)
     }  # fmt: skip
     made.write(args.output_profile, schema.PROFILE, profile)
     made.write(args.output_segments, schema.SEGMENTS, segments)
     made.write(args.output_grid, schema.GRID, found.grid)
     made.write(args.output_fraction, schema.FRACTION, row)
+    if args.output_mutations is not None:
+        made.write(args.output_mutations, schema.MUTATIONS, mutation_table)
     made.write(args.output_solutions, schema.SOLUTIONS, solutions)
     made.write(args.output_genes, schema.GENES, called)
     made.write(args.output_qc, schema.QC, quality)

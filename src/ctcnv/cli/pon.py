@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--output", type=Path, required=True, help="pon.tsv.gz to write")
-    for name in ("dispersion", "donors", "genes"):
+    for name in ("dispersion", "donors", "genes", "normals"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
     add_settings(parser, NormalizeSettings, PonSettings, FractionSettings, GenesSettings)
 
@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> None:
     made.write(args.output_dispersion, schema.DISPERSION, result.dispersion)
     made.write(args.output_donors, schema.DONORS, result.donors)
     made.write(args.output_genes, schema.PON_GENES, result.genes)
+    made.write(args.output_normals, schema.NORMALS, result.normals)
     made.write(args.output, schema.PON, result.pon)
 
 

@@ -22,6 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for table in TABLES:
         parser.add_argument(f"--{table}", type=Path, nargs="+", required=True, metavar="FILE",
                             help=f"{table} of each sample")  # fmt: skip
+    parser.add_argument("--mutations", type=Path, nargs="+", metavar="FILE",
+                        help="mutations of each sample, if there are any")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="HTML",
                         help="the report")  # fmt: skip
 
@@ -31,7 +33,8 @@ def run(args: argparse.Namespace) -> None:
     from ctcnv import report, schema
     from ctcnv.io import tables
 
-    for table in TABLES:
+    named = (*TABLES, "mutations") if args.mutations else TABLES
+    for table in named:
         given = getattr(args, table)
         if len(given) != len(args.samples):
             raise ValueError(
@@ -42,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
     samples = []
     for index, name in enumerate(args.samples):
         sheets = {}
-        for table in TABLES:
+        for table in named:
             stored = tables.read(getattr(args, table)[index], schema.TABLES[table])
             tables.require_sample(stored, name)
             sheets[table] = report.Sheet(stored.frame, stored.meta)

@@ -1,5 +1,5 @@
 """Write BAMs, a reference, a sample sheet and the truth behind them: healthy donors for a panel and
-three patients before treatment and on day 21, one of whom responds.
+three patients before treatment and on day 21, one of whom responds and whose mutations are known.
 
 The same seed gives the same files. Run the workflow on them with
 snakemake --directory DIR --configfile config/config.yaml DIR/config.yaml
@@ -12,6 +12,9 @@ import logging
 from pathlib import Path
 
 log = logging.getLogger(__name__)
+
+#: Reads at each mutation, as a panel has them.
+MUTATION_DEPTH = 2000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> int | None:
             raise ValueError(f"--{name} is {getattr(args, name)}; give {least} or more")
     human = tables.read(Path(ctcnv.__file__).parent / "data" / "genes.hg38.tsv", GENE_TABLE)
     # Each part has its own stream, so that neither the order nor the number of threads matters.
-    of_genome, of_cohort, of_samples = np.random.SeedSequence(args.seed).spawn(3)
+    of_genome, of_cohort, of_samples, of_mutations = np.random.SeedSequence(args.seed).spawn(4)
     genome = synthetic.make_genome(scale=args.scale, rng=np.random.default_rng(of_genome))
     genes = synthetic.place_genes(human.frame, genome)
     samples = simulate.cohort(
@@ -72,6 +75,13 @@ def run(args: argparse.Namespace) -> int | None:
     # Threads, not processes: the genome is shared, and packing and drawing leave the lock.
     with ThreadPoolExecutor(args.threads) as pool:
         list(pool.map(write, range(len(samples)), of_samples.spawn(len(samples))))
+    for sample, own in zip(samples, of_mutations.spawn(len(samples)), strict=True):
+        if sample.mutations:
+            reads = simulate.mutation_reads(
+                genes, sample.mutations, tumor=sample.tumor, fraction=sample.fraction,
+                sex=sample.sex, depth=MUTATION_DEPTH, rng=np.random.default_rng(own),
+            )  # fmt: skip
+            simulation.write_variants(simulation.variants_path(args.output, sample), reads)
     # Last, so that a sheet is there only when every BAM is.
     simulation.write_cohort(args.output, genome, genes, samples, seed=args.seed)
     log.info(

@@ -21,6 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{name}", nargs="+", type=Path, required=True, metavar="FILE",
                             help=f"{name} table of each sample")  # fmt: skip
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
+    parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
     parser.add_argument("--output", type=Path, required=True, help="track.tsv to write")
     add_settings(parser, TrackSettings)
 
@@ -29,6 +30,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
     from ctcnv import schema
     from ctcnv.cli import sample as shared
+    from ctcnv.io import tables
     from ctcnv.normalize import sample_dispersion
     from ctcnv.track import TimePoint, track
 
@@ -43,6 +45,11 @@ def run(args: argparse.Namespace) -> None:
     first = shared.read_sample(args.profile[0], schema.PROFILE, args.samples[0], None)
     bins = first.require("bins")
     panel = shared.read_dispersion(args.dispersion, made, bins=bins)
+    normals = None
+    if args.normals is not None:
+        stored = made.add("normals", tables.read(args.normals, schema.NORMALS))
+        tables.require_bins(stored, bins, of="the samples")
+        normals = stored.frame
     points = []
     for i, sample in enumerate(args.samples):
         read = {}
@@ -65,4 +72,4 @@ def run(args: argparse.Namespace) -> None:
             )
         )
     made.meta["bins"] = bins
-    made.write(args.output, schema.TRACK, track(points, settings=use))
+    made.write(args.output, schema.TRACK, track(points, settings=use, normals=normals))

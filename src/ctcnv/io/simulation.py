@@ -100,7 +100,10 @@ def write_cohort(
     for sample in samples:
         named = {"sample": sample.name, "patient": sample.patient, "role": sample.role,
                  "day": sample.day, "sex": sample.sex}  # fmt: skip
-        rows.append({**named, "bam": bam_path(Path(), sample).as_posix()})
+        row = {**named, "bam": bam_path(Path(), sample).as_posix()}
+        if sample.mutations:
+            row["variants"] = variants_path(Path(), sample).as_posix()
+        rows.append(row)
         tumor = sample.tumor
         truth.append(
             {
@@ -127,6 +130,16 @@ def write_cohort(
         folder / CONFIG,
         "# What differs from config/config.yaml; paths are relative to this folder.\n" + text,
     )
+
+
+def write_variants(path: Path, variants: pd.DataFrame) -> None:
+    """Write mutations as a TSV that the column ``variants`` of a sample sheet takes."""
+    tables.write_text(path, variants.to_csv(sep="\t", index=False, lineterminator="\n"))
+
+
+def variants_path(folder: Path, sample: Sample) -> Path:
+    """Where a sample's mutations stand in the folder of a simulation."""
+    return folder / "variants" / f"{sample.name}.tsv"
 
 
 def bam_path(folder: Path, sample: Sample) -> Path:

@@ -59,6 +59,7 @@ def patient_report(patient: str, track: Sheet, samples: Sequence[Sample]) -> str
         first_genes=rows.FIRST_GENES,
         gene_tables=[(p, rows.gene_table(p)) for p in timeline],
         solutions=rows.solution_rows(timeline),
+        mutations=rows.mutation_parts(timeline),
         qc=rows.qc_rows(timeline),
         settings=methods.setting_rows(track, samples),
         origins=methods.origin_rows(track, samples),
@@ -104,7 +105,11 @@ def _course(timeline: Sequence[view.Point], settings: dict[str, dict[str, Any]])
             [number(p.track[f"{name}{end}"]) for p in timeline] for end in ("", "_low", "_high")
         )
         shape = "diamond" if name == "informed" else "circle"
-        hollow = [name == "fraction" and p.track["status"] == "not_detected" for p in timeline]
+        hollow = [
+            (name == "fraction" and p.track["status"] == "not_detected")
+            or (name == "informed" and p.track["profile"] in ("changed", "not_evaluable"))
+            for p in timeline
+        ]
         return charts.Series(
             shown, values, low, high, colour.get(name, palette.ERBB2), shape, hollow
         )

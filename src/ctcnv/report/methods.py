@@ -82,6 +82,9 @@ def glossary() -> list[tuple[str, str]]:
         ("Informed tumor fraction", _meaning(TRACK, "informed")
          + ": what is known of the tumor from the clearest sample is looked for in the others, so "
          "that lower fractions are seen"),
+        ("Not seen, could have seen", "the tumor was looked for on the patient's profile and not "
+         "found; " + _meaning(TRACK, "informed_lod")),
+        ("Profile", _meaning(TRACK, "profile")),
         ("DNA fraction", _meaning(FRACTION, "dna_fraction")),
         ("Ploidy", _meaning(FRACTION, "ploidy")),
         ("Plasma copy number (pCN)", _meaning(GENES, "pcn") + "; 2 is normal"),

@@ -7,7 +7,17 @@ from typing import Any
 
 from ctcnv import palette
 from ctcnv.report import words
-from ctcnv.report.view import GENE, Cell, Point, Row, change, percent, rows_of
+from ctcnv.report.view import (
+    GENE,
+    Cell,
+    Point,
+    Row,
+    change,
+    could_have_seen,
+    not_seen,
+    percent,
+    rows_of,
+)
 from ctcnv.report.words import known, number, text
 from ctcnv.schema import chrom_key
 
@@ -28,7 +38,7 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
             "sample": p.sample.name,
             "single": single,
             "lod": percent(row["lod"]),
-            "informed": _value(row, "informed", words.share, "%"),
+            "informed": _informed(row),
             "call": Cell(palette.CALL[row["erbb2_call"]], "", row["erbb2_call"]),
             "copies": _value(row, "erbb2_copies", words.copies),
             "pcn": _value(row, "erbb2_pcn", words.plasma_copies),
@@ -36,6 +46,19 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
             "erbb2_change": _changed(row, "erbb2_"),
         })  # fmt: skip
     return rows
+
+
+def _informed(row: Row) -> Cell:
+    """The informed tumor fraction; in words when nothing was seen or it is not to be believed."""
+    if row["profile"] == "changed":
+        shown = f"{_with_bounds(row, 'informed', words.share)}{words.SPACE}%"
+        return Cell("Not to be believed", f"{shown}\n{palette.PROFILE['changed']}", "warn")
+    if not_seen(row):
+        return Cell("Not seen", could_have_seen(row), "not_detected")
+    found = _value(row, "informed", words.share, "%")
+    if found.tone == "missing":
+        return found
+    return Cell(found.main, f"{found.note}\n{palette.PROFILE[row['profile']]}", found.tone)
 
 
 def _changed(row: Row, prefix: str) -> Cell:
@@ -165,6 +188,86 @@ def solution_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
                                          missing=words.NOT_EVALUABLE),
             })  # fmt: skip
     return rows
+
+
+def mutation_parts(timeline: Sequence[Point]) -> list[dict[str, Any]]:
+    """Of every sample with mutations: the estimates side by side, and a row for each variant."""
+    parts = []
+    for p in timeline:
+        sheet = p.sample.mutations
+        if sheet is None or sheet.frame.empty:
+            continue
+        found = rows_of(sheet.frame)
+        used = sum(bool(row["used"]) for row in found)
+        parts.append({
+            "point": p,
+            "estimates": _estimates(p.fraction),
+            "warning": words.sentence(text(p.fraction["reason"]))
+            if p.fraction["status"] == "detected" else "",
+            "used": used,
+            "variants": [_variant(row) for row in found],
+        })  # fmt: skip
+    return parts
+
+
+def _estimates(row: Row) -> list[tuple[str, str]]:
+    """The tumor fraction by each method; agreement in words."""
+
+    def shown(name: str, low: str, high: str) -> str:
+        if not known(row[name]):
+            return words.NOT_EVALUABLE
+        return f"{percent(row[name])} ({words.interval(row[low], row[high], words.share, '%')})"
+
+    status = text(row["cn_status"])
+    by_copies = shown("cn_fraction", "cn_low", "cn_high")
+    if status and status != "detected":
+        by_copies = palette.STATUS[status]
+        if known(row["cn_high"]):
+            by_copies += f", at most {percent(row['cn_high'])}"
+    together = palette.STATUS[row["status"]]
+    if row["status"] == "detected":
+        together = f"{shown('fraction', 'low', 'high')}, by {text(row['method'])}"
+    lines = [
+        ("Copy number alone", by_copies),
+        ("Mutations alone", shown("mutation_fraction", "mutation_low", "mutation_high")),
+        ("Used for this sample", together),
+        ("Median of the mutations in all tumor cells",
+         percent(row["mutation_mean"], missing=words.NOT_EVALUABLE)),
+        ("2V/(1+V) of the largest allele fraction V",
+         percent(row["max_vaf_fraction"], missing=words.NOT_EVALUABLE)),
+    ]  # fmt: skip
+    if known(row["agreement"]):
+        lines.append(("One fraction for both over two (well below 1: disagreement)",
+                      words.significant(row["agreement"])))  # fmt: skip
+    return lines
+
+
+def _variant(row: Row) -> dict[str, Any]:
+    used = bool(row["used"])
+    absent = words.NOT_KNOWN if used else "–"
+    return {
+        "gene": text(row["gene"]) or words.NOT_KNOWN,
+        "place": f"{chrom_key(row['chrom'])}:{number(row['start']) + 1:,.0f}",
+        "change": f"{_short(row['ref'])}>{_short(row['alt'])}",
+        "reads": f"{words.whole(row['alt_reads'])} of {words.whole(row['depth'])}",
+        "vaf": _with_bounds(row, "vaf", words.share),
+        "copies": words.whole(row["copies"]) if known(row["copies"]) else absent,
+        "multiplicity": words.whole(row["multiplicity"]) if known(row["multiplicity"]) else absent,
+        "clonal": percent(row["p_clonal"], missing=absent),
+        "fraction": _with_bounds(row, "fraction", words.share) if used else absent,
+        "special": percent(row["special"]),
+        "used": Cell("Used" if used else "Left out", "", "ok" if used else "missing"),
+        "reason": words.sentence(text(row["reason"])),
+    }  # fmt: skip
+
+
+def _short(bases: str) -> str:
+    """Bases of an allele; a long one by its beginning."""
+    return bases if len(bases) <= MAX_BASES else f"{bases[:MAX_BASES]}…"
+
+
+#: Bases of an allele that are shown.
+MAX_BASES = 12
 
 
 def qc_rows(timeline: Sequence[Point]) -> tuple[list[tuple[str, list[Cell]]], str]:

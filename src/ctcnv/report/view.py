@@ -42,10 +42,14 @@ class Sample:
     solutions: Sheet
     genes: Sheet
     qc: Sheet
+    mutations: Sheet | None = None
 
     def sheets(self) -> dict[str, Sheet]:
-        """The tables by name."""
-        return {name: getattr(self, name) for name in SAMPLE_TABLES}
+        """The tables by name; that of the mutations when it has rows."""
+        found = {name: getattr(self, name) for name in SAMPLE_TABLES}
+        if self.mutations is not None and len(self.mutations.frame):
+            found["mutations"] = self.mutations
+        return found
 
 
 @dataclass(frozen=True)
@@ -288,12 +292,27 @@ def fraction_short(point: Point) -> str:
     """Tumor fraction of one day in a few words, informed by the patient's profile if it can be."""
     row = point.track
     detected = row["status"] == "detected"
-    if known(row["informed"]):
+    if not_seen(row):
+        alone = percent(row["fraction"]) if detected else palette.STATUS[row["status"]]
+        return f"{alone} alone; not seen on the patient's profile, {could_have_seen(row)}"
+    if known(row["informed"]) and row["profile"] != "changed":
         informed = f"{percent(row['informed'])} ({_range(row, 'informed')}), informed"
         return informed if detected else f"{palette.STATUS[row['status']]} alone; {informed}"
     if detected:
         return f"{percent(row['fraction'])} ({_range(row, 'fraction')})"
     return palette.STATUS[row["status"]]
+
+
+def not_seen(row: Row) -> bool:
+    """Whether the tumor was looked for on the patient's profile and was not seen."""
+    return row["profile"] == "not_evaluable" and known(row["informed"])
+
+
+def could_have_seen(row: Row) -> str:
+    """From which tumor fraction on the informed estimate would have seen the tumor."""
+    if not known(row["informed_lod"]):
+        return "no tumor fraction would have been seen for certain"
+    return f"could have seen {percent(row['informed_lod'])} or more"
 
 
 def _range(row: Row, name: str) -> str:
@@ -324,8 +343,10 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
 
 def _from_to(baseline: Row, row: Row) -> str:
     """The two tumor fractions that the ratio compares: informed ones where both are known."""
-    if known(baseline["informed"]) and known(row["informed"]):
-        return f"From {percent(baseline['informed'])} to {percent(row['informed'])} (informed)"
+    changed = "changed" in (baseline["profile"], row["profile"])
+    if known(baseline["informed"]) and known(row["informed"]) and not changed:
+        now = "not seen" if not_seen(row) else percent(row["informed"])
+        return f"From {percent(baseline['informed'])} to {now} (informed)"
     shown = [
         percent(r["fraction"]) if r["status"] == "detected" else palette.STATUS[r["status"]].lower()
         for r in (baseline, row)
@@ -336,7 +357,8 @@ def _from_to(baseline: Row, row: Row) -> str:
 #: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
 NONE_LEFT = 0.01
 #: How the parts of the track's reason begin, by the column that they explain.
-REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: "}
+REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: ",
+                "profile": "profile: ", "noise": "noise: "}  # fmt: skip
 
 
 def reason_of(row: Row, column: str) -> str:
@@ -396,10 +418,16 @@ def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
         return [("the whole sample", text(point.fraction["reason"]) or text(point.qc["reason"]))]
     if status == "not_detected":
         items.append(("tumor DNA not detected", text(point.fraction["reason"])))
+    if status == "detected" and text(point.fraction["reason"]):
+        items.append(("tumor fraction", text(point.fraction["reason"])))
     if call in ("indeterminate", "failed"):
         items.append((f"ERBB2 {call}", text(point.erbb2["reason"])))
     if point.role and number(point.track["day"]) > 0:
         items.append(("baseline", text(point.track["reason"])))
+    if point.track["profile"] == "changed":
+        items.append(("informed tumor fraction", reason_of(point.track, "profile")))
+    if REASON_PARTS["noise"] in text(point.track["reason"]):
+        items.append(("noise of the informed tumor fraction", reason_of(point.track, "noise")))
     for column, what in (("change", "tumor fraction"), ("erbb2_change", "ERBB2 excess copies")):
         if point.track[column] == "not_evaluable" and compared:
             items.append((f"change in {what}", reason_of(point.track, column)))

@@ -1,0 +1,1 @@
+"""Speed and memory, run by hand; each as a ratio to its limit."""

@@ -1,0 +1,160 @@
+"""Is there tumor DNA at all: the score, its null, and the limits of blank and of detection.
+
+The score is a log likelihood ratio of a near-diploid tumor against none. Its null (healthy plasma
+of the same depth and noise) is simulated with a given seed; it gives the p-value, the limit of
+blank and the limit of detection.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from ctcnv.copystates import changes, copy_states, log_likelihoods, state_prior
+from ctcnv.evidence import Evidence, tail_scale2
+from ctcnv.mixture import ratio_of
+from ctcnv.model import FractionSettings
+
+Array = NDArray[np.float64]
+
+#: Windows of the score: large, because its tumors are arms, and few, because it is computed for
+#: every simulated genome.
+SCORE_WINDOWS = 600
+#: Fractions at which the score looks for a tumor.
+SCORE_FRACTIONS = np.geomspace(0.002, 0.5, 18)
+#: Breakpoints beside those of chromosomes and arms that the score assumes: of tumors with arm-level
+#: events, and of rearranged ones, each with half the weight.
+SCORE_BREAKPOINTS = (5.0, 60.0)
+#: Highest copy state of the score; at the small fractions where it matters it is never reached.
+SCORE_COPIES = 4
+#: Simulated tumors behind each trial value of the limit of detection.
+LOD_DRAWS = 100
+#: Share of the tumors of a given fraction that are detected at the limit of detection.
+LOD_POWER = 0.95
+#: Centile of the fractions that healthy genomes reach: the limit of blank.
+LOB_CENTILE = 0.95
+
+
+@dataclass(frozen=True)
+class Null:
+    """Scores and fractions that simulated healthy genomes are given, each (draws,)."""
+
+    scores: Array
+    fractions: Array
+
+
+def detection_score(seen: Evidence, *, settings: FractionSettings) -> tuple[float, float]:
+    """Largest log likelihood ratio of tumor against none over small fractions of a near-diploid
+    tumor, and the fraction where it is reached (0 when none is better than no tumor)."""
+    copies = copy_states(SCORE_COPIES, subclonal=False)
+    ploidy = np.full(len(SCORE_FRACTIONS), 2.0)
+    prior = state_prior(copies, base=ploidy, decay=settings.step_decay, subclonal_weight=0.0,
+                        no_copy_weight=settings.no_copy_weight)  # fmt: skip
+    each = [
+        log_likelihoods(
+            seen, SCORE_FRACTIONS, ploidy, copies=copies,
+            change=changes(seen, breakpoints=breakpoints, centromere=settings.centromere_change),
+            prior=prior[None], tail_df=settings.tail_df,
+        )[0]
+        for breakpoints in SCORE_BREAKPOINTS
+    ]  # fmt: skip
+    relative = logsumexp(each, axis=0) - np.log(len(each))
+    best = int(np.argmax(relative))
+    score = float(relative[best])
+    return score, float(SCORE_FRACTIONS[best]) if score > 0 else 0.0
+
+
+def null_scores(seen: Evidence, *, settings: FractionSettings) -> Null:
+    """The same score for healthy genomes simulated with this sample's depth and noise."""
+    rng = np.random.default_rng(settings.seed)
+    pairs = [
+        detection_score(replace(seen, ratio=1 + noise(seen, rng, tail_df=settings.tail_df)),
+                        settings=settings)
+        for _ in range(settings.null_draws)
+    ]  # fmt: skip
+    scores, fractions = zip(*pairs, strict=True)
+    return Null(np.array(scores), np.array(fractions))
+
+
+def noise(seen: Evidence, rng: np.random.Generator, *, tail_df: int) -> Array:
+    """One draw of the noise of all windows: waves that a chromosome and a block share, and t noise
+    of each window, so that regions of each size vary as the dispersion says."""
+    n = len(seen.ratio)
+    chrom = np.cumsum(seen.first) - 1
+    position = np.arange(n) - np.flatnonzero(seen.first)[chrom]
+    _, block = np.unique(chrom * n + position // seen.block, return_inverse=True)
+    slow = rng.normal(0, seen.chrom_tau, size=int(chrom.max()) + 1)[chrom]
+    of_block = np.sqrt(seen.block_tau**2 - seen.chrom_tau**2)
+    wave = rng.normal(0, of_block, size=int(block.max()) + 1)[block]
+    own = np.sqrt(np.maximum(seen.tau2 - seen.block_tau**2, 0.0) + seen.counting)
+    own *= np.sqrt(tail_scale2(tail_df))
+    return np.asarray(slow + wave + own * rng.standard_t(tail_df, size=n))
+
+
+def tail_probability(score: float, null: Array) -> float:
+    """Share of the null at or above the score; beyond its 90th centile an exponential tail.
+
+    A log likelihood ratio has an exponential tail, so that small p-values need no millions of
+    draws:  p = 0.1 * exp(-(s - q90) / mean excess over q90).
+    """
+    q90 = float(np.quantile(null, 0.9))
+    if score <= q90:
+        return float((1 + np.sum(null >= score)) / (1 + len(null)))
+    excess = null[null > q90] - q90
+    scale = max(float(excess.mean()), 1e-3)
+    return float(0.1 * np.exp(-min((score - q90) / scale, 600.0)))
+
+
+def limit_of_blank(null: Null) -> float:
+    """The fraction that 95 % of healthy genomes do not exceed."""
+    return float(np.quantile(null.fractions, LOB_CENTILE))
+
+
+def limit_of_detection(seen: Evidence, null: Array, *, settings: FractionSettings) -> float:
+    """Smallest fraction detected in 95 % of simulated tumors; NaN when the grid has none.
+
+    The tumors are near-diploid and have gained or lost one copy of ``lod_altered`` of the genome,
+    in whole arms. The first trial fraction with enough power is found by bisection; between it and
+    the one before the power is interpolated.
+    """
+    powers: dict[int, float] = {-1: settings.false_positive}
+    low, high = -1, len(SCORE_FRACTIONS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        powers[middle] = _power(seen, null, middle, settings=settings)
+        low, high = (low, middle) if powers[middle] >= LOD_POWER else (middle, high)
+    if high == len(SCORE_FRACTIONS):
+        return float("nan")
+    before = float(SCORE_FRACTIONS[low]) if low >= 0 else 0.0
+    share = (LOD_POWER - powers[low]) / max(powers[high] - powers[low], 1e-9)
+    return float(before + share * (SCORE_FRACTIONS[high] - before))
+
+
+def _power(seen: Evidence, null: Array, trial: int, *, settings: FractionSettings) -> float:
+    """Share of simulated tumors of ``SCORE_FRACTIONS[trial]`` that are detected."""
+    rng = np.random.default_rng([settings.seed, 1, trial])
+    found = 0
+    for _ in range(LOD_DRAWS):
+        copies = arm_level_copies(seen, rng, altered=settings.lod_altered)
+        level = ratio_of(copies, float(SCORE_FRACTIONS[trial]), float(copies.mean()))
+        drawn = replace(seen, ratio=level * (1 + noise(seen, rng, tail_df=settings.tail_df)))
+        score, _ = detection_score(drawn, settings=settings)
+        found += tail_probability(score, null) <= settings.false_positive
+    return found / LOD_DRAWS
+
+
+def arm_level_copies(seen: Evidence, rng: np.random.Generator, *, altered: float) -> Array:
+    """Copies per window, (n,): arms in random order become 1 or 3 until the ``altered`` share of
+    the genome is; the others stay 2."""
+    arm = np.cumsum(seen.arm) - 1
+    size = np.bincount(arm)
+    order = rng.permutation(len(size))
+    before = np.cumsum(size[order]) - size[order]
+    chosen = order[before + size[order] / 2 <= altered * len(arm)]
+    chosen = chosen if len(chosen) else order[:1]
+    copies = np.full(len(size), 2.0)
+    copies[chosen] = np.where(rng.random(len(chosen)) < 0.5, 1.0, 3.0)
+    return np.asarray(copies[arm])

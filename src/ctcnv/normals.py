@@ -1,0 +1,170 @@
+"""Libraries summed on the same windows of the genome, so that they can be compared with each other.
+
+The panel keeps every normal that way (table NORMALS), corrected by a panel without it; ``track``
+projects them on a patient's tumor and so learns what healthy plasma looks like there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctcnv.schema import NORMALS, is_autosome
+
+Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+#: Windows of a genome, about 1 Mb in a human: finer than any event that tells a tumor fraction,
+#: and few enough for a table that holds every normal.
+N_WINDOWS = 3000
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Windows of the autosomes in order: chrom, start, end, each (n,); 0-based, half-open, bp."""
+
+    chrom: NDArray[np.object_]
+    start: Ints
+    end: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def subset(self, keep: Mask | Ints) -> Grid:
+        """The windows where ``keep`` is true."""
+        return Grid(self.chrom[keep], self.start[keep], self.end[keep])
+
+
+@dataclass(frozen=True)
+class Summed:
+    """Libraries on a grid: used atoms, observed and expected fragments, each (libraries, n)."""
+
+    atoms: Ints
+    observed: Array
+    expected: Array
+
+    @property
+    def deviation(self) -> Array:
+        """observed / expected - 1, (libraries, n); NaN where nothing is expected."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.where(self.expected > 0, self.observed / self.expected - 1, np.nan)
+
+    def subset(self, keep: Mask | Ints) -> Summed:
+        """The windows where ``keep`` is true."""
+        return Summed(self.atoms[:, keep], self.observed[:, keep], self.expected[:, keep])
+
+
+def grid_of(atoms: pd.DataFrame) -> Grid:
+    """The windows of a table of atoms: runs of neighbouring atoms of an autosome, about
+    ``N_WINDOWS`` in all, whether the atoms are used or not; the rest of a chromosome joins its
+    last window."""
+    rows = np.flatnonzero(is_autosome(atoms["chrom"]))
+    chrom = atoms["chrom"].to_numpy(dtype=object)[rows]
+    size = max(1, round(len(rows) / N_WINDOWS))
+    first: list[int] = []
+    codes, names = pd.factorize(chrom)
+    for code in range(len(names)):
+        inside = np.flatnonzero(codes == code)
+        whole = max(1, len(inside) // size) * size
+        first.extend(range(int(inside[0]), int(inside[0]) + whole, size))
+    at = np.array(first, dtype=np.int64)
+    last = np.append(at[1:], len(rows)) - 1 if len(at) else at
+    start = atoms["start"].to_numpy(dtype=np.int64)[rows]
+    end = atoms["end"].to_numpy(dtype=np.int64)[rows]
+    return Grid(chrom[at], start[at], end[last])
+
+
+def window_of(atoms: pd.DataFrame, grid: Grid) -> Ints:
+    """The window in which each atom begins, (atoms,); -1 outside of all."""
+    found = np.full(len(atoms), -1, dtype=np.int64)
+    chrom = atoms["chrom"].to_numpy(dtype=object)
+    start = atoms["start"].to_numpy(dtype=np.int64)
+    for name in pd.unique(grid.chrom):
+        windows = np.flatnonzero(grid.chrom == name)
+        rows = np.flatnonzero(chrom == name)
+        place = np.searchsorted(grid.start[windows], start[rows], side="right") - 1
+        inside = (place >= 0) & (start[rows] < grid.end[windows][np.maximum(place, 0)])
+        found[rows[inside]] = windows[place[inside]]
+    return found
+
+
+def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None) -> Summed:
+    """One library on n windows, (1, n); ``window`` is that of each atom, ``use`` (atoms,) narrows
+    down which atoms count beside those without an expectation."""
+    expected = profile["expected"].to_numpy(dtype=float)
+    inside = (window >= 0) & np.isfinite(expected) & (expected > 0)
+    if use is not None:
+        inside &= use
+    at = window[inside]
+    seen = np.bincount(at, profile["observed"].to_numpy(dtype=float)[inside], minlength=n)
+    wanted = np.bincount(at, expected[inside], minlength=n)
+    atoms = np.bincount(at, minlength=n).astype(np.int64)
+    return Summed(atoms[None, :], seen[None, :].astype(float), wanted[None, :].astype(float))
+
+
+def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
+    """The NORMALS table from profiles that were each corrected by a panel without their own.
+
+    left : by name, rows as in ``pon``; only atoms that the panel uses are summed, so that the sums
+    are of the same atoms as a sample's. Windows without such an atom in any normal are left out.
+    """
+    if not left:
+        return NORMALS.empty()
+    grid = grid_of(pon)
+    window = window_of(pon, grid)
+    use = pon["factor"].notna().to_numpy(dtype=bool)
+    each = {name: sums(profile, window, len(grid), use=use) for name, profile in left.items()}
+    seen = np.flatnonzero(np.sum([one.atoms[0] for one in each.values()], axis=0) > 0)
+    parts = [
+        pd.DataFrame(
+            {
+                "sample": name, "chrom": grid.chrom[seen], "start": grid.start[seen],
+                "end": grid.end[seen], "atoms": one.atoms[0][seen],
+                "observed": one.observed[0][seen].astype(np.int64),
+                "expected": one.expected[0][seen],
+            }
+        )
+        for name, one in each.items()
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def read(frame: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
+    """Names, windows and sums of a NORMALS table.
+
+    Raises ValueError when the normals are not all on the same windows.
+    """
+    names = list(dict.fromkeys(frame["sample"]))
+    if not names:
+        none = np.zeros((0, 0))
+        return [], Grid(np.array([], object), np.array([], np.int64), np.array([], np.int64)), (
+            Summed(none.astype(np.int64), none, none))  # fmt: skip
+    first = frame[frame["sample"] == names[0]]
+    n = len(first)
+    grid = Grid(first["chrom"].to_numpy(dtype=object), first["start"].to_numpy(dtype=np.int64),
+                first["end"].to_numpy(dtype=np.int64))  # fmt: skip
+    expected_names = np.repeat(np.array(names, dtype=object), n)
+    regular = len(frame) == n * len(names) and (frame["sample"].to_numpy() == expected_names).all()
+    for column, values in (("chrom", grid.chrom), ("start", grid.start), ("end", grid.end)):
+        regular = regular and bool((frame[column].to_numpy() == np.tile(values, len(names))).all())
+    if not regular:
+        raise ValueError(
+            "the table of normals does not have the same windows for every normal, in one order; "
+            "make it again with ctcnv pon"
+        )
+
+    shape = (len(names), n)
+    return (
+        names,
+        grid,
+        Summed(
+            frame["atoms"].to_numpy(dtype=np.int64).reshape(shape),
+            frame["observed"].to_numpy(dtype=float).reshape(shape),
+            frame["expected"].to_numpy(dtype=float).reshape(shape),
+        ),
+    )

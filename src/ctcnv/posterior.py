@@ -1,0 +1,227 @@
+"""The posterior over tumor fraction and ploidy, on cells that are divided where the mass is.
+
+The cells lie in the plane of *step* and ploidy. The step is the change of the ratio per copy,
+
+    s = T / (T*P + 2*(1-T)),   mu(C) = 1 + s*(C - P),   T = 2*s / (1 - s*(P - 2)),
+
+so that a profile explained with one copy more everywhere is the same step at a ploidy larger by
+one: rival solutions are congruent, and none is lost because the grid meets another one better.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ctcnv.copystates import log_evidence
+from ctcnv.evidence import Evidence
+from ctcnv.mixture import MIN_FRACTION
+from ctcnv.model import FractionSettings
+
+Array = NDArray[np.float64]
+
+#: First round of the grid: steps below this one in equal ratios, above in equal differences.
+LOW_STEP, LOW_STEPS, HIGH_STEP = 0.05, 24, 0.01
+#: Change of the overall level across a cell of the first round.
+LEVEL_STEP = 0.015
+#: A cell with less than this share of the mass is dropped: in the first rounds, through whose wide
+#: noise a narrow mode holds little (with 1e-6 rivals of a tenth of the mass were lost), and before
+#: the last.
+KEPT_MASS, LAST_KEPT_MASS = 1e-9, 1e-6
+#: Half a cell may change a ratio by this share of the noise of the level.
+RESOLUTION = 0.6
+#: Solutions with less than this share of the mass are not listed.
+MIN_SOLUTION_WEIGHT = 0.01
+#: Cells touch when their centres are within this many times their half sizes.
+TOUCH = 1.01
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Cells of the plane of step and ploidy: centres and half sizes, each (cells,)."""
+
+    step: Array
+    ploidy: Array
+    half_step: Array
+    half_ploidy: Array
+
+    @property
+    def fraction(self) -> Array:
+        """Tumor fraction at the centres:  T = 2*s / (1 - s*(P - 2))."""
+        return np.asarray(2 * self.step / (1 - self.step * (self.ploidy - 2)))
+
+    @property
+    def half_fraction(self) -> Array:
+        """Half the range of the fraction in a cell:  dT/ds = T^2 / (2*s^2), dT/dP = T^2 / 2."""
+        t2 = self.fraction**2 / 2
+        return np.asarray(t2 * (self.half_step / self.step**2 + self.half_ploidy))
+
+    @property
+    def log_area(self) -> Array:
+        """Log area of each cell in the plane of fraction and ploidy."""
+        slope = self.fraction**2 / (2 * self.step**2)
+        return np.asarray(np.log(4 * self.half_step * self.half_ploidy * slope))
+
+    def divided(self, keep: NDArray[np.bool_], resolution: float) -> Grid:
+        """The kept cells, halved in each direction in which the ratio of a region changes by more
+        than ``resolution`` across half a cell: by ds of one copy, and by s*dP of the level."""
+        s, p, ds, dp = (a[keep] for a in (self.step, self.ploidy, self.half_step,
+                                          self.half_ploidy))  # fmt: skip
+        wide = ds > resolution
+        s = np.concatenate([s[~wide], s[wide] - ds[wide] / 2, s[wide] + ds[wide] / 2])
+        p = np.concatenate([p[~wide], p[wide], p[wide]])
+        dp = np.concatenate([dp[~wide], dp[wide], dp[wide]])
+        ds = np.concatenate([ds[~wide], ds[wide] / 2, ds[wide] / 2])
+        high = dp * s > resolution
+        return Grid(
+            np.concatenate([s[~high], s[high], s[high]]),
+            np.concatenate([p[~high], p[high] - dp[high] / 2, p[high] + dp[high] / 2]),
+            np.concatenate([ds[~high], ds[high], ds[high]]),
+            np.concatenate([dp[~high], dp[high] / 2, dp[high] / 2]),
+        )
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """The surface: cells with their probability (given that there is tumor), (cells,), and the log
+    Bayes factor of tumor against none."""
+
+    grid: Grid
+    probability: Array
+    log_bayes: float
+
+    def quantiles(self, probabilities: list[float]) -> Array:
+        """Quantiles of the fraction: the mass of a cell lies evenly over its range."""
+        middle, half = self.grid.fraction, self.grid.half_fraction
+        edges = np.unique(np.concatenate([middle - half, middle + half]))
+        below = (edges[:, None] - (middle - half)) / (2 * half)
+        cumulative = np.clip(below, 0.0, 1.0) @ self.probability
+        found = np.interp(np.array(probabilities), cumulative, edges)
+        return np.asarray(np.clip(found, 0.0, 1.0))
+
+
+def first_grid(*, settings: FractionSettings) -> Grid:
+    """The cells of the first round.
+
+    The level of the whole profile, 1 - s*P, is known far better than the ploidy of a sample with
+    little tumor DNA, and as well as that of one with much. The width of a cell in ploidy is
+    therefore ``LEVEL_STEP`` of the level, at most ``ploidy_step``.
+    """
+    lowest = MIN_FRACTION / 2
+    highest = 1 / settings.min_ploidy
+    low = np.geomspace(lowest, LOW_STEP, LOW_STEPS + 1)
+    edges = np.concatenate([low[:-1], np.arange(LOW_STEP, highest, HIGH_STEP), [highest]])
+    parts = []
+    for left, right in itertools.pairwise(edges):
+        s = (left + right) / 2
+        # a whole number of cells in each copy, so that shifted solutions meet equal cells
+        per_copy = int(np.ceil(1 / min(settings.ploidy_step, LEVEL_STEP / s)))
+        n = int(np.ceil((settings.max_ploidy - settings.min_ploidy) * per_copy))
+        p = settings.min_ploidy + (np.arange(n) + 0.5) / per_copy
+        parts.append(np.stack([np.full(n, s), p, np.full(n, (right - left) / 2),
+                               np.full(n, 0.5 / per_copy)]))  # fmt: skip
+    return _inside(Grid(*np.concatenate(parts, axis=1)), settings)
+
+
+def posterior_surface(fine: Evidence, coarse: Evidence, *, settings: FractionSettings) -> Posterior:
+    """The posterior on cells that are divided where the mass is.
+
+    A good library fixes fraction and ploidy so well that a coarse grid would miss every mode. The
+    first rounds therefore look at the data through a wider noise, as wide as their cells are
+    coarse. Each round drops the cells without mass, halves the others where they are wider than
+    the noise, and halves the noise, until it is that of the data. ``coarse`` has few windows: it
+    shows where the mass is, and ``fine`` gives the answer. The variance is ``misfit`` times that of
+    the noise: no genome is all of whole copies, halves and quarters, and no curve leaves every step
+    of a profile whole.
+
+    The prior of the fraction is log-uniform, which matches what metastatic patients show (about a
+    third at or above 0.1 and two to three of four at or above 0.03; Adalsteinsson 2017).
+    """
+    fine, coarse = (replace(seen, inflation=seen.inflation * settings.misfit)
+                    for seen in (fine, coarse))  # fmt: skip
+    grid = first_grid(settings=settings)
+    sd = level_sd(fine)
+    widening = max(1.0, LEVEL_STEP / sd)
+    seen = coarse
+    while True:
+        logs = _log_mass(seen, grid, widening=widening, settings=settings)
+        peak = float(logs.max())
+        mass = np.exp(logs - peak)
+        total = float(mass.sum())
+        mass /= total
+        if widening == 1 and seen is fine:
+            break
+        widening = max(1.0, widening / 2)
+        kept = mass > (LAST_KEPT_MASS if widening == 1 else KEPT_MASS)
+        grid = _inside(grid.divided(kept, RESOLUTION * sd * widening), settings)
+        seen = fine if widening == 1 else coarse
+    prior_mass = float(np.log(settings.max_fraction / MIN_FRACTION))
+    log_bayes = peak + float(np.log(total)) - float(np.log(prior_mass))
+    return Posterior(grid, mass, log_bayes)
+
+
+def _inside(grid: Grid, settings: FractionSettings) -> Grid:
+    """The cells whose centre is a possible tumor."""
+    with np.errstate(divide="ignore"):
+        inside = (grid.fraction > 0) & (grid.fraction <= settings.max_fraction)
+    return Grid(grid.step[inside], grid.ploidy[inside], grid.half_step[inside],
+                grid.half_ploidy[inside])  # fmt: skip
+
+
+def level_sd(seen: Evidence) -> float:
+    """Standard deviation with which the windows together fix the level of the profile."""
+    variance = seen.inflation * float(np.median(seen.variance())) / len(seen.ratio)
+    return float(np.sqrt(variance))
+
+
+def _log_mass(seen: Evidence, grid: Grid, *, widening: float, settings: FractionSettings) -> Array:
+    """Unnormalised log posterior mass of each cell, the noise widened."""
+    wider = replace(seen, inflation=seen.inflation * widening**2)
+    relative = log_evidence(wider, grid.fraction, grid.ploidy, settings=settings)
+    return np.asarray(relative - np.log(grid.fraction) + grid.log_area)
+
+
+def solutions(posterior: Posterior) -> pd.DataFrame:
+    """The modes of the surface with the mass of their basins (each cell climbs to a mode).
+
+    Modes with less than ``MIN_SOLUTION_WEIGHT`` are left out; the rest is ranked by weight.
+    """
+    top = _basins(posterior)
+    found = [
+        (float(posterior.probability[top == peak].sum()), int(peak)) for peak in np.unique(top)
+    ]
+    found.sort(key=lambda mode: -mode[0])
+    kept = [mode for mode in found if mode[0] >= MIN_SOLUTION_WEIGHT] or found[:1]
+    peaks = [peak for _, peak in kept]
+    return pd.DataFrame(
+        {
+            "solution": np.arange(1, len(kept) + 1),
+            "fraction": posterior.grid.fraction[peaks],
+            "ploidy": posterior.grid.ploidy[peaks],
+            "weight": [weight for weight, _ in kept],
+            "erbb2_copies": np.full(len(kept), np.nan),
+        }
+    )
+
+
+def _basins(posterior: Posterior) -> NDArray[np.int_]:
+    """For each cell the index of the mode that steepest ascent over touching cells leads to."""
+    grid = posterior.grid
+    s, p, ds, dp = grid.step, grid.ploidy, grid.half_step, grid.half_ploidy
+    density = posterior.probability / np.exp(grid.log_area)
+    to = np.arange(len(s))
+    for i in range(len(s)):
+        near = (np.abs(s - s[i]) <= (ds + ds[i]) * TOUCH) & (
+            np.abs(p - p[i]) <= (dp + dp[i]) * TOUCH
+        )
+        inside = np.flatnonzero(near)
+        to[i] = inside[np.argmax(density[inside])]
+    while True:
+        further = to[to]
+        if np.array_equal(further, to):
+            return to
+        to = further
