@@ -28,7 +28,7 @@ SUBCLONAL_COPIES = 6
 #: From a heavily rearranged genome to one with few events, around the typical decay; averaged. How
 #: alike the copies of a genome are must not decide between its ploidies: the factors let every kind
 #: of genome be either.
-DECAY_FACTORS = (0.5, 1.0, 2.0)
+DECAY_FACTORS = (0.3, 1.0, 2.0)
 #: A kind of genome is not considered further from its mean ploidy than this many standard
 #: deviations.
 PLOIDY_RANGE = 3.0
