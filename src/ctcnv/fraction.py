@@ -119,7 +119,9 @@ def _interval(posterior: Posterior, *, detected: bool, p_tumor: float) -> dict[s
         mean_dna = np.sum(posterior.probability * of_dna)
         return {"fraction": middle, "low": low, "high": high, "ploidy": float("nan"),
                 "dna_fraction": float(mean_dna)}  # fmt: skip
-    inside = [(q - (1 - p_tumor)) / p_tumor if q > 1 - p_tumor else None for q in wanted]
-    low, middle, high = (0.0 if q is None else float(posterior.quantiles([q])[0]) for q in inside)
+    # What the test does not tell from healthy plasma may be none, however sure the surface is.
+    inside = [(q - (1 - p_tumor)) / p_tumor if q > 1 - p_tumor else None for q in wanted[1:]]
+    middle, high = (0.0 if q is None else float(posterior.quantiles([q])[0]) for q in inside)
+    low = 0.0
     return {"fraction": middle, "low": low, "high": high, "ploidy": float("nan"),
             "dna_fraction": float("nan")}  # fmt: skip
