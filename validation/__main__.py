@@ -133,10 +133,10 @@ Much of this is not a blind test, and must be read so:
   that judge the fraction are others, from a generator that was written without knowing the model
   (`validation/tumors.py`). Four fits to such tumors by an early state were seen before; one of
   them, a wrong ploidy with too short an interval, was a fault that the first tumors showed too.
-- The judge was asked twice. The first time (seed 20261121, 160 tumors, the interval held the truth in
-  129) quiet genomes of ploidy 4 were taken for diploid; the decays of the two kinds of genomes were
-  made the same after that. The numbers below are of new tumors (seed 20261122). Just after them
-  `low` became 0 for samples that are not detected, which they do not show yet.
+- The judge was asked twice. The first time (seed 20261121, 160 tumors, the interval held the truth
+  in 129) quiet genomes of ploidy 4 were taken for diploid; the decays of the two kinds of genomes
+  were made the same after that. The numbers below are of new tumors (seed 20261122). Just after
+  them `low` became 0 for samples that are not detected, which they do not show yet.
 - The 27 donors and the plasma of cfdnakit were not used to choose anything.
 - The correction of the gene test for correlated widths was made when the first sample's ERBB2
   could have shown 6.01 copies, just short of the target of 6. After it, and changes of the GC
