@@ -28,7 +28,7 @@ format: develop  ## write the code as `make check` wants it
 	$(VENV)/bin/snakefmt Snakefile workflow
 
 .PHONY: docs
-docs: develop  ## docs/files.md from the tables, docs/img/pcn.svg from the formula
+docs: develop  ## docs/files.md from the tables, and the pictures of the manual
 	PYTHONPATH=src $(PY) docs/make_files.py
 	PYTHONPATH=src $(PY) docs/make_figures.py
 

@@ -131,7 +131,6 @@ def test_the_kinds_are_all_tumors_and_come_from_the_settings():
     assert doubled.weight == SETTINGS.doubled_share
     assert (diploid.mean, diploid.sd) == (2.0, SETTINGS.ploidy_sd)
     assert (doubled.mean, doubled.sd) == (SETTINGS.doubled_ploidy, SETTINGS.doubled_sd)
-    assert (diploid.decay, doubled.decay) == (SETTINGS.step_decay, SETTINGS.doubled_decay)
 
 
 def test_a_ploidy_of_two_is_rather_near_diploid_and_one_of_four_rather_doubled():
@@ -149,7 +148,7 @@ def test_two_copies_are_the_commonest_in_a_near_diploid_genome():
 
 
 def test_the_log_density_of_a_ploidy_by_hand():
-    kind = Kind(0.3, 3.0, 0.5, 1.0, None)
+    kind = Kind(0.3, 3.0, 0.5, None)
     # one standard deviation up: 0.3 * exp(-1/2) / (0.5 * sqrt(2 pi))
     assert np.exp(kind.log_ploidy(np.array([3.5])))[0] == pytest.approx(
         0.3 * scipy.stats.norm.pdf(1) / 0.5

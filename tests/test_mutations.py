@@ -154,8 +154,8 @@ def test_sequencing_errors_give_few_reads():
 def test_the_likelihood_is_that_of_the_slow_sum(fraction, ploidy, alt, depth, ratio):
     wanted = alleles_slow.likelihood(
         alt, depth, fraction, ploidy, ratio, 0.02, max_copies=FRACTION_USE.max_copies,
-        decay=FRACTION_USE.step_decay, single_copy=USE.single_copy, clonal=USE.clonal,
-        background=USE.background,
+        decay=FRACTION_USE.step_decay, no_copy=FRACTION_USE.no_copy_weight,
+        single_copy=USE.single_copy, clonal=USE.clonal, background=USE.background,
     )  # fmt: skip
     one = seen(alt, depth, NAN if ratio is None else ratio, NAN if ratio is None else 0.02)
     found = alleles.log_likelihood([one], np.array([fraction]), np.array([ploidy]), **BOTH)
@@ -193,6 +193,7 @@ def test_the_weights_of_the_explanations_are_a_distribution():
         for k in range(depth + 1)
     )
     copies = np.exp(-FRACTION_USE.step_decay * np.abs(np.arange(9) - 2))
+    copies[0] *= FRACTION_USE.no_copy_weight
     lost = (1 - USE.background) * copies[0] / copies.sum()
     assert total == pytest.approx(1 - lost, abs=1e-3)
 

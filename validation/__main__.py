@@ -21,6 +21,7 @@ from matplotlib.figure import Figure
 from ctcnv.io import tables
 from ctcnv.schema import FRACTION, GENES, TRACK
 from validation import donors, fraction_grid, grid, healthy, informed, limits, patients
+from validation.page import markdown, rate
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 IMAGES = DOCS / "img"
@@ -163,7 +164,7 @@ def simulated_chapter(rows: pd.DataFrame, repeats: int) -> str:
         ["genome", "depth", "truth", "n", "detected", "error", "bias", "covered", "width"]
     ]
     covered = {
-        name: healthy.rate(int(part["covered"].sum()), len(part))
+        name: rate(int(part["covered"].sum()), len(part))
         for name, part in (
             ("near-diploid", detected[~detected["doubled"]]),
             ("doubled", detected[detected["doubled"]]),
@@ -184,18 +185,17 @@ def simulated_chapter(rows: pd.DataFrame, repeats: int) -> str:
         markdown(shown),
         "\nThe 95 % interval holds the true fraction:\n",
         *(f"- {name}: {text}" for name, text in covered.items()),
-        f"- healthy (fraction 0) called detected: "
-        f"{healthy.rate(int(none['detected'].sum()), len(none))}\n",
+        f"- healthy (fraction 0) called detected: {rate(int(none['detected'].sum()), len(none))}\n",
         "The target is 93-97 % in every band; where a row falls short, the interval is too short "
         "there and the report's numbers must be read with that in mind.\n",
         "### ERBB2 at 20 copies in a 4-Mb amplicon\n",
         markdown(calls),
         f"\nSamples without the amplicon or without tumor called amplified: "
-        f"{healthy.rate(int((other['call'] == 'amplified').sum()), len(other))}.",
+        f"{rate(int((other['call'] == 'amplified').sum()), len(other))}.",
         "\nThe 95 % interval of the copies holds the truth (detected samples; it inherits the "
         "error of the fraction):\n",
         *(
-            f"- {name}: {healthy.rate(int(part['copies_covered'].sum()), len(part))}"
+            f"- {name}: {rate(int(part['copies_covered'].sum()), len(part))}"
             for name, part in (
                 ("near-diploid", copies[~copies["doubled"]]),
                 ("doubled", copies[copies["doubled"]]),
@@ -258,20 +258,6 @@ def draw(rows: pd.DataFrame) -> Figure:
     axes[0].set_ylabel("estimated tumor fraction")
     axes[0].legend(title="depth", frameon=False)
     return figure
-
-
-def markdown(frame: pd.DataFrame) -> str:
-    """A table in Markdown, floats with three significant digits."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, float):
-            return "" if value != value else f"{value:.3g}"
-        return "" if value is None else str(value)
-
-    head = "| " + " | ".join(map(str, frame.columns)) + " |"
-    rule = "|" + " --- |" * len(frame.columns)
-    rows = ["| " + " | ".join(cell(v) for v in row) + " |" for row in frame.to_numpy().tolist()]
-    return "\n".join([head, rule, *rows])
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from ctcnv.normalize import Panel
 from ctcnv.robust import difference_sd
 from ctcnv.schema import GENE_TABLE, chrom_key, is_autosome
 from tests.plasma import SETTINGS
-from validation.healthy import rate
+from validation.page import rate, shown
 
 Floats = NDArray[np.float64]
 
@@ -206,14 +206,10 @@ def chapter(rows: pd.DataFrame) -> str:
     worst = tested.assign(p=p).sort_values("p", kind="stable").head(5)
     lines += [
         f"| {row['donor']} | {row['noise']:.3f} | {row['fragments']:,} | "
-        f"{_shown(row['fraction'])} | {_shown(row['p_value'])} | {row['status']} |"
+        f"{shown(row['fraction'])} | {shown(row['p_value'])} | {row['status']} |"
         for row in worst.to_dict("records")
     ]
     return "\n".join([*lines, ""])
-
-
-def _shown(value: object) -> str:
-    return "" if value is None or pd.isna(value) else f"{float(value):.3g}"
 
 
 def main() -> None:

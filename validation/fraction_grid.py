@@ -39,7 +39,7 @@ from ctcnv.simulate import Tumor, atom_counts, atom_ploidy, copies, random_libra
 from ctcnv.synthetic import smooth_noise
 from tests import plasma
 from validation import limits, tumors
-from validation.healthy import rate
+from validation.page import rate
 
 Floats = NDArray[np.float64]
 
@@ -373,7 +373,7 @@ def _grid_chapter(rows: pd.DataFrame) -> list[str]:
             lines.append(
                 f"| {name} | {len(part)} | {part['error'].median():.4f} | "
                 f"{part['error'].quantile(0.9):.4f} | {part['nearest'].median():.4f} | "
-                f"{_rate(int(right.sum()), len(told))} |"
+                f"{rate(int(right.sum()), len(told))} |"
             )
     return [*lines, *_detection(tumor, healthy), *_lod(tumor, of="all genomes")]
 
@@ -384,12 +384,12 @@ def _detection(tumor: pd.DataFrame, healthy: pd.DataFrame) -> list[str]:
     lines = [
         "\n### Detection\n",
         "False positives at TF 0: "
-        f"{_rate(int((healthy['status'] == 'detected').sum()), len(healthy))}; by noise: "
-        + "; ".join(f"{name} {_rate(int((part['status'] == 'detected').sum()), len(part))}"
+        f"{rate(int((healthy['status'] == 'detected').sum()), len(healthy))}; by noise: "
+        + "; ".join(f"{name} {rate(int((part['status'] == 'detected').sum()), len(part))}"
                     for name, part in healthy.groupby("noise"))
         + ".\n",
         "Share detected by band and depth:\n",
-        _cross(tumor, lambda part: _rate(int((part["status"] == "detected").sum()), len(part))),
+        _cross(tumor, lambda part: rate(int((part["status"] == "detected").sum()), len(part))),
         "\nAgainst what the noise allows when the profile is known (z = TF sqrt(N msd) / 2 with N "
         "less what the panel's over-dispersion costs; no method reaches it, because none knows the "
         "profile):\n",
@@ -404,7 +404,7 @@ def _detection(tumor: pd.DataFrame, healthy: pd.DataFrame) -> list[str]:
                 tumor.loc[here, "noise_z"].to_numpy(float), false_positives=limits.FALSE_POSITIVES
             ).mean()
             cells = [
-                _rate(int(found[here & (tumor["noise"] == name)].sum()),
+                rate(int(found[here & (tumor["noise"] == name)].sum()),
                       int((here & (tumor["noise"] == name)).sum()))
                 for name in NOISE
             ]  # fmt: skip
@@ -434,7 +434,7 @@ def _lod(rows: pd.DataFrame, *, of: str) -> list[str]:
         part = rows[chosen]
         if len(part):
             found = int((part["status"] == "detected").sum())
-            lines.append(f"| {label} | {len(part)} | {_rate(found, len(part))} |")
+            lines.append(f"| {label} | {len(part)} | {rate(found, len(part))} |")
     return [*lines, f"\n{int(lod.isna().sum())} of {len(rows)} samples are given no lod.\n"]
 
 
@@ -449,7 +449,7 @@ def _calibration(rows: pd.DataFrame) -> list[str]:
     for level in (0.5, 0.8, 0.95):
         inside = (2 * share - 1).abs() <= level
         cells = [
-            _rate(int((inside & chosen).sum()), int(chosen.sum()))
+            rate(int((inside & chosen).sum()), int(chosen.sum()))
             for chosen in (share.notna(), share.notna() & (rows["status"] == "detected"))
         ]
         lines.append(f"| {level:.0%} | {' | '.join(cells)} |")
@@ -459,8 +459,8 @@ def _calibration(rows: pd.DataFrame) -> list[str]:
 def _sides(rows: pd.DataFrame) -> list[str]:
     below, above = rows["truth"] < rows["low"], rows["truth"] > rows["high"]
     return [
-        f"Truth below the interval: {_rate(int(below.sum()), len(rows))}; above: "
-        f"{_rate(int(above.sum()), len(rows))}."
+        f"Truth below the interval: {rate(int(below.sum()), len(rows))}; above: "
+        f"{rate(int(above.sum()), len(rows))}."
     ]
 
 
@@ -475,8 +475,8 @@ def _target_chapter(rows: pd.DataFrame, bounds: pd.DataFrame | None) -> list[str
         found = int((part["status"] == "detected").sum())
         lines.append(
             f"| {depth:g}x | {noise} | {true:g} | {len(part)} | {part['error'].median():.4f} | "
-            f"{_rate(int((part['covered'] == True).sum()), len(part))} | "  # noqa: E712
-            f"{_rate(found, len(part))} | {possible} |"
+            f"{rate(int((part['covered'] == True).sum()), len(part))} | "  # noqa: E712
+            f"{rate(found, len(part))} | {possible} |"
         )
     lines.append(
         "\n`possible`: power of the best test at 1 % false positives (see above), beside the noise "
@@ -512,7 +512,7 @@ def _verdicts(
         possible = _possible(bounds, depth=depth, noise=noise, true=true)
         beyond = f"; the best test possible finds {possible}" if possible else ""
         lines.append(
-            f"- {depth:g}x, {noise}: TF {true:g} detected in {_rate(found, len(part))}; "
+            f"- {depth:g}x, {noise}: TF {true:g} detected in {rate(found, len(part))}; "
             f"target 95 %: {met}{beyond}"
         )
     return lines
@@ -530,10 +530,6 @@ def _possible(bounds: pd.DataFrame | None, *, depth: float, noise: str, true: fl
     return "" if here.empty else f"{100 * float(here['optimal'].iloc[0]):.0f} %"
 
 
-def _rate(found: int, n: int) -> str:
-    return rate(found, n) if n else "0 of 0"
-
-
 def _counted(values: pd.Series) -> str:
     return ", ".join(f"{name} {n}" for name, n in values.value_counts().items()) or "none"
 
@@ -541,7 +537,7 @@ def _counted(values: pd.Series) -> str:
 def _covered(label: str, rows: pd.DataFrame) -> str:
     held = int((rows["covered"] == True).sum())  # noqa: E712
     width = (rows["high"] - rows["low"]).median()
-    return f"| {label} | {len(rows)} | {_rate(held, len(rows))} | {width:.4f} |"
+    return f"| {label} | {len(rows)} | {rate(held, len(rows))} | {width:.4f} |"
 
 
 def _cross(rows: pd.DataFrame, cell: object) -> str:

@@ -9,17 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from ctcnv.io import tables
 from ctcnv.schema import DISPERSION, DONORS, PON_GENES
-
-
-def rate(found: int, n: int) -> str:
-    """A share in percent with its exact 95 % interval."""
-    interval = binomtest(found, n).proportion_ci(0.95, method="exact")
-    low, high = 100 * interval.low, 100 * interval.high
-    return f"{found} of {n}, {100 * found / n:.2f} % ({low:.2f}-{high:.2f} %)"
+from validation.page import rate
 
 
 def table(results: Path, *, level: float) -> pd.DataFrame:

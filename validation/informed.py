@@ -36,6 +36,7 @@ from ctcnv.schema import (
 )
 from ctcnv.synthetic import smooth_noise
 from tests import plasma
+from validation.page import markdown, rate
 
 Array = NDArray[np.float64]
 
@@ -384,10 +385,9 @@ def platforms(results: Path, *, templates: int, seed: int) -> pd.DataFrame:
 # The page --------------------------------------------------------------------------------------
 
 
-def rate(found: NDArray[np.bool_] | pd.Series) -> str:
-    """A share in per cent with its count."""
-    hits, n = int(np.sum(found)), len(found)
-    return f"{100 * hits / max(n, 1):.1f} % ({hits} of {n})"
+def share(found: NDArray[np.bool_] | pd.Series) -> str:
+    """How many of these are true, as a share with its interval."""
+    return rate(int(np.sum(found)), len(found))
 
 
 def chapter(rows: pd.DataFrame) -> str:
@@ -419,20 +419,21 @@ def chapter(rows: pd.DataFrame) -> str:
         "`ratio_holds` that of the ratio to baseline, holds the truth; `false_alarm`: the "
         "unchanged profile was called changed. The waves of the libraries were set so that the "
         "over-dispersion by region size is about that of the real donors.\n",
-        _markdown(shown),
+        markdown(shown),
         "",
     ]
     none, some = same[same["truth"] == 0], believed[believed["truth"] > 0]
     lines += [
-        f"- without tumor, called seen: {rate(none['seen'])}; above the limit of blank (5 % are "
-        f"promised): {rate(none['informed'] > none['informed_lob'])}",
-        f"- ratio to baseline, interval holds the truth: {rate(some['ratio_holds'])}",
-        f"- unchanged profile called changed (at most 1 % is promised): {rate(same['alarm'])}",
+        f"- without tumor, called seen: {share(none['seen'])}; above the limit of blank (5 % are "
+        f"promised): {share(none['informed'] > none['informed_lob'])}",
+        f"- ratio to baseline, interval holds the truth: {share(some['ratio_holds'])}",
+        f"- unchanged profile called changed (at most 1 % is promised): {share(same['alarm'])}",
     ]
     new = rows[rows["kind"] == "changed"]
     for (depth, level), part in new.groupby(["depth", "truth"]):
+        alarms = share(part["profile"] == "changed")
         lines.append(f"- one more event of {CHANGED_WINDOWS} Mb and a copy, {depth}, fraction "
-                     f"{level:g}: called changed {rate(part['profile'] == 'changed')}")  # fmt: skip
+                     f"{level:g}: called changed {alarms}")  # fmt: skip
     lines += ["", "Limit of detection against what counting noise alone would allow with a known "
               "profile, z = T sqrt(N msd) / 2 (median over the tumors):\n"]  # fmt: skip
     limits = (
@@ -441,7 +442,7 @@ def chapter(rows: pd.DataFrame) -> str:
         .reset_index()
     )
     limits["efficiency"] = limits["poisson"] / limits["lod"]
-    lines += [_markdown(limits), "", "![informed estimate](img/informed.png)\n"]
+    lines += [markdown(limits), "", "![informed estimate](img/informed.png)\n"]
     return "\n".join(lines)
 
 
@@ -455,31 +456,20 @@ def real_chapter(results: Path, *, seed: int) -> str:
         f"Each of {len(found)} donors on the profile of MBC_315, with a panel without it: slope "
         f"{found['beta'].mean():+.4f} on average, standard deviation {found['beta'].std():.4f} "
         f"(with equal weights {found['bare'].std():.4f}); p at most 0.01: "
-        f"{rate(found['p_value'] <= 0.01)}, at most 0.05: {rate(found['p_value'] <= 0.05)}; "
-        f"profile called changed: {rate(found['profile_p'] <= USE['track'].changed_p)}.\n",
+        f"{share(found['p_value'] <= 0.01)}, at most 0.05: {share(found['p_value'] <= 0.05)}; "
+        f"profile called changed: {share(found['profile_p'] <= USE['track'].changed_p)}.\n",
         "This is not blind: which covariance to learn from the normals, and that it is worth "
         "learning one, was decided on these donors, each left out in turn.\n",
         "Share of the Poisson limit that is reached on the waves of these donors (random tumors, "
         "leave-one-out):\n",
-        _markdown(near.groupby("depth").mean().reset_index()),
+        markdown(near.groupby("depth").mean().reset_index()),
         "\nHealthy donors as follow-ups of a tumor drawn into another donor of their platform:\n",
     ]
     for kind, part in other.groupby("panel"):
-        lines.append(f"- panel of the {kind}: p at most 0.01 {rate(part['p_value'] <= 0.01)}, at "
-                     f"most 0.05 {rate(part['p_value'] <= 0.05)}, profile called changed "
-                     f"{rate(part['changed'])}")  # fmt: skip
+        lines.append(f"- panel of the {kind}: p at most 0.01 {share(part['p_value'] <= 0.01)}, at "
+                     f"most 0.05 {share(part['p_value'] <= 0.05)}, profile called changed "
+                     f"{share(part['changed'])}")  # fmt: skip
     return "\n".join([*lines, ""])
-
-
-def _markdown(frame: pd.DataFrame) -> str:
-    head = "| " + " | ".join(map(str, frame.columns)) + " |"
-    rule = "|" + " --- |" * len(frame.columns)
-
-    def cell(value: object) -> str:
-        return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-    body = ["| " + " | ".join(cell(v) for v in row) + " |" for row in frame.to_numpy().tolist()]
-    return "\n".join([head, rule, *body])
 
 
 def draw(rows: pd.DataFrame) -> Figure:

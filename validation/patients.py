@@ -25,6 +25,7 @@ from ctcnv.normalize import Panel
 from ctcnv.schema import chrom_key
 from tests.plasma import SETTINGS
 from validation import donors
+from validation.page import shown
 
 SERIAL = {
     "MBC_315_T1": "serial_plasma/MBC_315.ctDNA.reads.wig",
@@ -161,17 +162,17 @@ def judge(
 
 def chapter(rows: pd.DataFrame, *, data: Path) -> str:
     """What the caller says of each plasma, and beside it what ichorCNA says of MBC_315."""
-    shown: dict[str, Callable[[dict[str, object]], str]] = {
+    columns: dict[str, Callable[[dict[str, object]], str]] = {
         "sample": lambda row: str(row["sample"]),
         "panel": lambda row: f"{row['panel']} ({row['normals']} used)",
         "status": lambda row: str(row["status"]),
         "TF": lambda row: _interval(row, "fraction", "low", "high"),
-        "ploidy": lambda row: _shown(row["ploidy"]),
+        "ploidy": lambda row: shown(row["ploidy"]),
         "solutions (weight of the first)": lambda row: (
-            f"{row['solutions']} ({_shown(row['top_weight'])})"
+            f"{row['solutions']} ({shown(row['top_weight'])})"
         ),
-        "lod": lambda row: _shown(row["lod"]),
-        "ERBB2 pcn": lambda row: _shown(row["pcn"]),
+        "lod": lambda row: shown(row["lod"]),
+        "ERBB2 pcn": lambda row: shown(row["pcn"]),
         "ERBB2 copies": lambda row: _interval(row, "copies", "copies_low", "copies_high"),
         "ERBB2": lambda row: str(row["call"]),
     }
@@ -179,11 +180,11 @@ def chapter(rows: pd.DataFrame, *, data: Path) -> str:
         "### Real plasma with tumor\n",
         "MBC_315 T1 and T2: one patient of the laboratory of the 27 donors. cfdnakit: a plasma "
         f"whose single-copy steps say TF {CFDNAKIT_FRACTION}, ERBB2 neutral.\n",
-        "| " + " | ".join(shown) + " |",
-        "| --- " * len(shown) + "|",
+        "| " + " | ".join(columns) + " |",
+        "| --- " * len(columns) + "|",
     ]
     lines += [
-        "| " + " | ".join(make(row) for make in shown.values()) + " |"
+        "| " + " | ".join(make(row) for make in columns.values()) + " |"
         for row in rows.to_dict("records")
     ]
     return "\n".join([*lines, "", peers(rows, second_opinion(data / PARAMS)), ""])
@@ -204,7 +205,7 @@ def peers(rows: pd.DataFrame, opinion: dict[str, float]) -> str:
             cell
             for sample in SERIAL
             for cell in (_interval(dict(by.loc[sample]), "fraction", "low", "high"),
-                         _shown(by.loc[sample, "ploidy"]))
+                         shown(by.loc[sample, "ploidy"]))
         ]  # fmt: skip
         lines.append(f"| ctcnv, panel: {name} | {' | '.join(cells)} | 95 % |")
     lines.append(
@@ -217,13 +218,9 @@ def peers(rows: pd.DataFrame, opinion: dict[str, float]) -> str:
 
 
 def _interval(row: dict[str, object], middle: str, low: str, high: str) -> str:
-    if _shown(row[middle]) == "":
+    if shown(row[middle]) == "":
         return ""
-    return f"{_shown(row[middle])} ({_shown(row[low])}-{_shown(row[high])})"
-
-
-def _shown(value: object) -> str:
-    return "" if value is None or pd.isna(value) else f"{float(value):.3g}"
+    return f"{shown(row[middle])} ({shown(row[low])}-{shown(row[high])})"
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betainc, betaincinv, gammaln, logsumexp
 
+from ctcnv.copystates import state_prior
 from ctcnv.mixture import MIN_FRACTION, copies_of, ratio_of
 from ctcnv.model import FractionSettings, MutationsSettings
 from ctcnv.robust import weighted_quantile
@@ -142,7 +143,7 @@ def explain(
     """How likely a variant is at each cell (fraction, ploidy), by explanation.
 
     The copies C of its place are whole numbers 0..max_copies, and what the ratio says where that is
-    more; their weight is  N(ratio; mu(C), sd) * exp(-step_decay*|C - P|), normalised for each cell.
+    more; their weight is  N(ratio; mu(C), sd) * state_prior(C), normalised for each cell.
     m = 1 has the prior ``single_copy``, m = 2..C share the rest. A subclonal mutation is on one
     copy of a uniform share of the tumor cells. One that is not of the tumor has a log-uniform
     allele fraction.
@@ -153,7 +154,7 @@ def explain(
         solved = np.round(copies_of(seen.ratio, fraction, ploidy))
         beyond = np.where(solved > fraction_settings.max_copies, solved, np.nan)
     copies = [*(np.full_like(fraction, c) for c in states), beyond]
-    weights = _copies_weights(seen, copies, fraction, ploidy, decay=fraction_settings.step_decay)
+    weights = _copies_weights(seen, copies, fraction, ploidy, settings=fraction_settings)
     log_clonal = np.log((1 - settings.background) * settings.clonal)
     log_part = np.log((1 - settings.background) * (1 - settings.clonal))
     # Whole copies leave ploidy no part in the allele fraction: fractions that many cells share are
@@ -185,12 +186,19 @@ def _no_nan(values: Array) -> Array:
 
 
 def _copies_weights(
-    seen: Observed, copies: Sequence[Array], fraction: Array, ploidy: Array, *, decay: float
-) -> list[Array]:
-    """Log weight of each copy state in each cell; they sum to one over the states."""
+    seen: Observed, copies: Sequence[Array], fraction: Array, ploidy: Array, *,
+    settings: FractionSettings,
+) -> list[Array]:  # fmt: skip
+    """Log weight of each copy state in each cell; they sum to one over the states. The last are the
+    copies above the highest state."""
+    states = np.arange(settings.max_copies + 1.0)
+    of_states = state_prior(states, base=np.round(ploidy), decay=settings.step_decay,
+                            subclonal_weight=0.0,
+                            no_copy_weight=settings.no_copy_weight)  # fmt: skip
+    prior = np.log(of_states).T
+    beyond = prior[-1] - settings.step_decay * (copies[-1] - settings.max_copies)
     logs = []
-    for of_tumor in copies:
-        value = -decay * np.abs(of_tumor - ploidy)
+    for of_tumor, value in zip(copies, [*prior, beyond], strict=True):
         if np.isfinite(seen.ratio):
             away = (seen.ratio - ratio_of(of_tumor, fraction, ploidy)) / seen.sd
             value = value - away**2 / 2

@@ -38,15 +38,13 @@ PLOIDY_RANGE = 3.0
 class Kind:
     """A kind of tumor genome: near-diploid, or doubled.
 
-    weight : its share of tumors; mean, sd : of the normal prior of its ploidy; decay : fall of
-    the prior of a copy state per copy from the commonest; base : the commonest copies, None for
-    the whole numbers next to the ploidy.
+    weight : its share of tumors; mean, sd : of the normal prior of its ploidy; base : the commonest
+    copies, None for the whole numbers next to the ploidy.
     """
 
     weight: float
     mean: float
     sd: float
-    decay: float
     base: float | None
 
     def log_ploidy(self, ploidy: Array) -> Array:
@@ -68,10 +66,9 @@ def kinds(settings: FractionSettings) -> tuple[Kind, ...]:
     copies or four, differs between tumors and is left to the ploidy.
     """
     return (
-        Kind(1 - settings.doubled_share, 2.0, settings.ploidy_sd, settings.step_decay, 2.0),
-        Kind(settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd,
-             settings.doubled_decay, None),
-    )  # fmt: skip
+        Kind(1 - settings.doubled_share, 2.0, settings.ploidy_sd, 2.0),
+        Kind(settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd, None),
+    )
 
 
 def copy_states(max_copies: int, *, subclonal: bool) -> Array:
@@ -230,7 +227,7 @@ def log_evidence(
         bases = kind.bases(ploidy)
         log_weight = kind.log_ploidy(ploidy) - np.log(len(bases) * len(DECAY_FACTORS))
         for base, factor in itertools.product(bases, DECAY_FACTORS):
-            prior = state_prior(copies, base=base, decay=factor * kind.decay,
+            prior = state_prior(copies, base=base, decay=factor * settings.step_decay,
                                 subclonal_weight=settings.subclonal_weight,
                                 no_copy_weight=settings.no_copy_weight)  # fmt: skip
             priors.append(np.where(near[:, None], prior, 0.0))

@@ -143,7 +143,6 @@ class FractionSettings(Settings):
     doubled_share: float
     doubled_ploidy: float
     doubled_sd: float
-    doubled_decay: float
     subclonal_weight: float
     no_copy_weight: float
     tail_df: int

@@ -409,6 +409,10 @@ def _row(
     if found is not None and template is not None:
         values, weight = informed_fraction(found, template)
         informed = weighted_quantile(values.ravel(), weight.ravel(), QUANTILES)
+        if point.sample == template.sample:
+            # its own estimate, to the digit: the cells of its surface are a coarse copy of it
+            informed = np.array([float(str(point.fraction[key]))
+                                 for key in ("low", "fraction", "high")])  # fmt: skip
         limits = limit_of(found.lob, template), limit_of(found.lod, template)
         if is_base:
             pass

@@ -14,12 +14,13 @@ def binomial(k: int, n: int, p: float) -> float:
 
 def likelihood(
     alt: int, depth: int, fraction: float, ploidy: float, ratio: float | None, sd: float, *,
-    max_copies: int, decay: float, single_copy: float, clonal: float, background: float,
+    max_copies: int, decay: float, no_copy: float, single_copy: float, clonal: float,
+    background: float,
 ) -> float:  # fmt: skip
     """P(alt | fraction, ploidy) of one variant, by loops and sums over many small steps."""
     weights = {}
     for copies in range(max_copies + 1):
-        weight = math.exp(-decay * abs(copies - ploidy))
+        weight = math.exp(-decay * abs(copies - round(ploidy))) * (1.0 if copies else no_copy)
         if ratio is not None:
             mu = (fraction * copies + 2 * (1 - fraction)) / (fraction * ploidy + 2 * (1 - fraction))
             weight *= math.exp(-0.5 * ((ratio - mu) / sd) ** 2)

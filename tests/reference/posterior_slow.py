@@ -57,16 +57,20 @@ def log_evidence(seen, fraction, ploidies, settings):
     diploid, doubled = 1 - settings.doubled_share, settings.doubled_share
     total = np.zeros(len(ploidies))
     two = np.full(len(ploidies), 2.0)
-    for share, mean, sd, decay, bases in (
-        (diploid, 2.0, settings.ploidy_sd, settings.step_decay, [two]),
-        (doubled, settings.doubled_ploidy, settings.doubled_sd, settings.doubled_decay,
+    for share, mean, sd, bases in (
+        (diploid, 2.0, settings.ploidy_sd, [two]),
+        (doubled, settings.doubled_ploidy, settings.doubled_sd,
          [np.floor(ploidies), np.ceil(ploidies)]),
     ):  # fmt: skip
         density = share * scipy.stats.norm.pdf(ploidies, mean, sd)
         density[np.abs(ploidies - mean) > PLOIDY_RANGE * sd] = 0
         around = {
             (base, factor): state_prior(
-                copies, base, factor * decay, settings.subclonal_weight, settings.no_copy_weight
+                copies,
+                base,
+                factor * settings.step_decay,
+                settings.subclonal_weight,
+                settings.no_copy_weight,
             )
             for base in set(np.concatenate(bases))
             for factor in DECAY_FACTORS
