@@ -29,6 +29,8 @@ FRAGMENTS = 20_000_000
 LIMIT_SECONDS, LIMIT_MB = 3.0, 500.0
 REPEATS = 3
 TRUE_FRACTION = 0.1
+#: Healthy libraries behind the null.
+NORMALS = 40
 #: Over-dispersion of 1, 2, 4 ... 32 Mb in 47 real donors (docs/validation.md).
 TAU = (0.0141, 0.0116, 0.0092, 0.0074, 0.0055, 0.0040)
 #: Keeps every library to one thread.
@@ -36,8 +38,9 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_
 ONE_THREAD = dict.fromkeys(THREADS, "1")
 
 
-def profile(*, windows: int, seed: int) -> pd.DataFrame:
-    """A PROFILE table of a tumor with many events, in ``windows`` autosomal atoms of equal size."""
+def profile(*, windows: int, seed: int, fraction: float = TRUE_FRACTION) -> pd.DataFrame:
+    """A PROFILE table: a tumor of many events in plasma, ``windows`` autosomal atoms of equal
+    size."""
     from ctcnv.genome import BUILDS
     from ctcnv.schema import AUTOSOMES, PROFILE
     from ctcnv.simulate import copies
@@ -58,7 +61,7 @@ def profile(*, windows: int, seed: int) -> pd.DataFrame:
     made = tumors.random_genome(rng, ploidy="triploid", events="many", subclonal=0.2)
     start, end = frame["start"].to_numpy(), frame["end"].to_numpy()
     found = copies(made.tumor, frame["chrom"].to_numpy(object), start, end, sex="female")
-    weight = (end - start) * (TRUE_FRACTION * found + 2 * (1 - TRUE_FRACTION))
+    weight = (end - start) * (fraction * found + 2 * (1 - fraction))
     observed = rng.poisson(FRAGMENTS * weight / weight.sum())
     expected = observed.sum() * (end - start) / np.sum(end - start)
     return PROFILE.check(
@@ -68,7 +71,7 @@ def profile(*, windows: int, seed: int) -> pd.DataFrame:
 
 def measure(repeats: int) -> dict[str, object]:
     """Seconds of the first and of later calls, and memory, of this very process."""
-    from ctcnv import fraction
+    from ctcnv import fraction, normals
     from ctcnv.dispersion import Dispersion
     from tests.plasma import SETTINGS
 
@@ -76,11 +79,16 @@ def measure(repeats: int) -> dict[str, object]:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     table = profile(windows=WINDOWS, seed=1)
     spread = Dispersion(2.0 ** np.arange(len(TAU)), np.array(TAU))
+    healthy = normals.together(
+        [profile(windows=WINDOWS, seed=2 + i, fraction=0.0) for i in range(NORMALS)],
+        table[["chrom", "start", "end"]].assign(factor=1.0),
+    )
     before = _peak_mb()
     seconds = []
     for _ in range(1 + repeats):
         begin = time.perf_counter()
-        fraction.estimate(table, dispersion=spread, settings=SETTINGS["fraction"])
+        fraction.estimate(table, dispersion=spread, settings=SETTINGS["fraction"],
+                           normals=healthy)  # fmt: skip
         seconds.append(time.perf_counter() - begin)
     return {"first": seconds[0], "later": seconds[1:], "before": before, "peak": _peak_mb()}
 

@@ -23,6 +23,8 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/reference/pon.genes.tsv", "pon_genes", "pon", "false positives of the gene test"),
     ("results/reference/pon.normals.tsv.gz", "pon_normals", "pon",
      "every normal on common windows, corrected without itself"),
+    ("results/reference/pon.waves.tsv.gz", "pon_waves", "pon",
+     "what the normals vary by together; taken out of every sample"),
     ("results/samples/{sample}/profile.tsv.gz", "profile", "call",
      "observed and expected fragments per atom"),
     ("results/samples/{sample}/segments.tsv", "segments", "call", "regions of constant ratio"),

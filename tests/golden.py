@@ -26,6 +26,7 @@ from ctcnv.schema import (
     SEGMENTS,
     SOLUTIONS,
     TRACK,
+    WAVES,
     Table,
 )  # fmt: skip
 from ctcnv.track import TimePoint
@@ -52,6 +53,7 @@ def made() -> dict[str, tuple[Table, pd.DataFrame]]:
         "pon.donors": (DONORS, panel.donors),
         "pon.genes": (PON_GENES, panel.genes),
         "pon.normals": (NORMALS, _part(panel.normals)),
+        "pon.waves": (WAVES, _part(panel.waves)),
         "track": (
             TRACK,
             track.track(points, settings=plasma.SETTINGS["track"], normals=panel.normals),

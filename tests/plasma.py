@@ -18,15 +18,19 @@ import pandas as pd
 import yaml
 from numpy.typing import ArrayLike
 
-from ctcnv import detection, evidence, genes, normalize, pon, segment
+from ctcnv import detection, evidence, genes, healthy, normalize, pon, segment
 from ctcnv import fraction as step
+from ctcnv import normals as normals_step
+from ctcnv.detection import Arms
 from ctcnv.dispersion import Dispersion
 from ctcnv.evidence import Evidence
 from ctcnv.fraction import FractionResult
 from ctcnv.genome import BUILDS
+from ctcnv.healthy import HealthyNoise
 from ctcnv.io import tables
 from ctcnv.model import SECTIONS
 from ctcnv.normalize import Normalized, Panel, Windows
+from ctcnv.normals import Grid, Summed
 from ctcnv.schema import BINS, CHROMOSOMES, GENE_TABLE
 from ctcnv.simulate import Library, Segment, Tumor, atom_counts
 from ctcnv.synthetic import CENTROMERES_MB, MEAN_GC, smooth_noise
@@ -65,14 +69,32 @@ def evidence_of(
     dispersion: Dispersion = CALM, breakpoints: float = 60,
 ) -> Evidence:  # fmt: skip
     """Windows of one atom with these ratios, on ten chromosomes when they are not named."""
+    summed = windows_of(ratio, expected=expected, chrom=chrom)
+    return evidence.evidence_of(summed, dispersion=dispersion, breakpoints=breakpoints)
+
+
+def windows_of(
+    ratio: ArrayLike, *, expected: float = 1000.0, chrom: list[str] | None = None
+) -> Windows:
+    """Windows of one atom with these ratios, on ten chromosomes when they are not named."""
     n = len(np.asarray(ratio))
     names = np.repeat([f"chr{i + 1}" for i in range(10)], n // 10) if chrom is None else chrom
     start = np.arange(n) * MB
-    summed = Windows(
+    return Windows(
         np.asarray(names, dtype=object), start, start + MB, np.ones(n, dtype=int),
         np.asarray(ratio) * expected, np.full(n, expected),
     )  # fmt: skip
-    return evidence.evidence_of(summed, dispersion=dispersion, breakpoints=breakpoints)
+
+
+def scored_of(
+    ratio: ArrayLike, *, expected: float = 1000.0, chrom: list[str] | None = None,
+    dispersion: Dispersion = CALM,
+) -> tuple[Evidence, HealthyNoise, Arms]:  # fmt: skip
+    """The same with healthy noise as the dispersion implies it, and the arms."""
+    seen = evidence_of(ratio, expected=expected, chrom=chrom, dispersion=dispersion)
+    summed = windows_of(ratio, expected=expected, chrom=chrom)
+    noise = HealthyNoise(healthy.implied(dispersion, summed), seen.counting, np.inf)
+    return seen, noise, detection.arms_of(seen, noise)
 
 
 @functools.cache
@@ -147,7 +169,14 @@ def counts(
 def panel() -> tuple[Panel, Dispersion]:
     """A panel of six normals, three of each sex, and its over-dispersion."""
     made = build_panel(normals(6))
-    return pon.panel_of(made.pon), Dispersion.from_frame(made.dispersion)
+    return pon.panel_of(made.pon, made.waves), Dispersion.from_frame(made.dispersion)
+
+
+@functools.cache
+def libraries() -> tuple[Grid, Summed]:
+    """The normals of that panel on their windows."""
+    _, grid, summed = normals_step.read(build_panel(normals(6)).normals)
+    return grid, summed
 
 
 def normals(n: int, *, first: int = 100, library: Library = USUAL) -> dict[str, pd.DataFrame]:
@@ -216,7 +245,7 @@ def analysed(drawn: pd.DataFrame) -> Sample:
     used = normalize.sample_dispersion(made.profile, panel()[1])
     segments = segment.segment(made.profile, dispersion=used, settings=SETTINGS["segment"])
     with quick():
-        found = step.estimate(made.profile, dispersion=used, settings=FAST)
+        found = step.estimate(made.profile, dispersion=used, settings=FAST, normals=libraries())
     called = genes.call_genes(
         made.profile, gene_table(), found, dispersion=used, settings=SETTINGS["genes"]
     )

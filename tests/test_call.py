@@ -32,6 +32,7 @@ PANEL = {
     "-donors": ("pon.donors.tsv", schema.DONORS),
     "-genes": ("pon.genes.tsv", schema.PON_GENES),
     "-normals": ("pon.normals.tsv.gz", schema.NORMALS),
+    "-waves": ("pon.waves.tsv.gz", schema.WAVES),
 }
 #: The tables of each time point that track reads.
 PARTS = ("fraction", "grid", "profile", "segments", "genes")
@@ -64,7 +65,9 @@ def call_words(folder, sample, to, **changes):
     files = {
         "sample": sample, "counts": folder / f"{sample}.counts.tsv.gz",
         "bins": folder / "bins.tsv.gz", "genes": folder / "genes.tsv",
-        "pon": folder / "pon.tsv.gz", "dispersion": folder / "pon.dispersion.tsv",
+        "pon": folder / "pon.tsv.gz", "waves": folder / "pon.waves.tsv.gz",
+        "dispersion": folder / "pon.dispersion.tsv",
+        "normals": folder / "pon.normals.tsv.gz",
         "config": folder / "config.yaml",
     } | changes  # fmt: skip
     named = [word for name, path in files.items() if path is not None
@@ -152,6 +155,8 @@ def test_a_name_of_digits_stays_a_name(folder):
 
 def test_every_table_tells_where_it_comes_from(folder):
     digest = tables.sha256_file(folder / "pon.tsv.gz")
+    waves = tables.sha256_file(folder / "pon.waves.tsv.gz")
+    normals = tables.sha256_file(folder / "pon.normals.tsv.gz")
     for name in OUTPUTS:
         stored = read(folder, "001", name)
         assert stored.require("sample") == "001"
@@ -160,6 +165,8 @@ def test_every_table_tells_where_it_comes_from(folder):
         assert stored.require("pon") == digest
         assert stored.require("n_normals") == "6"
         assert stored.require("input.pon") == f"sha256:{digest}"
+        assert stored.require("input.waves") == f"sha256:{waves}"
+        assert stored.require("input.normals") == f"sha256:{normals}"
         assert json.loads(stored.require("settings.fraction")) == plasma.FAST.as_dict()
         assert json.loads(stored.require("settings.count")) == FILTERS
         assert int(stored.require("fragments")) > 10**6
@@ -190,7 +197,8 @@ def test_a_library_with_too_few_fragments_is_failed_in_every_table(folder):
 
 
 def test_a_sample_is_called_without_a_panel(folder, tmp_path):
-    words = call_words(folder, "001", tmp_path, pon=None, dispersion=None)
+    words = call_words(folder, "001", tmp_path, pon=None, waves=None, dispersion=None,
+                       normals=None)  # fmt: skip
     assert run(*words) == 0
     stored = tables.read(tmp_path / "genes.tsv", schema.GENES)
     assert stored.require("pon") == "none"
@@ -202,10 +210,12 @@ def test_the_steps_by_hand_give_what_call_gives(folder, tmp_path):
     config, profile = folder / "config.yaml", tmp_path / "profile.tsv.gz"
     panel = ["--dispersion", folder / "pon.dispersion.tsv", "--config", config]
     assert run("normalize", "--sample", "001", "--counts", folder / "001.counts.tsv.gz", "--bins",
-               folder / "bins.tsv.gz", "--pon", folder / "pon.tsv.gz", "--config", config,
+               folder / "bins.tsv.gz", "--pon", folder / "pon.tsv.gz", "--waves",
+               folder / "pon.waves.tsv.gz", "--config", config,
                "--output", profile) == 0  # fmt: skip
     assert run("segment", "--profile", profile, *panel, "--output", tmp_path / "segments.tsv") == 0
-    assert run("fraction", "--profile", profile, *panel, "--output", tmp_path / "fraction.tsv",
+    assert run("fraction", "--profile", profile, *panel, "--normals",
+               folder / "pon.normals.tsv.gz", "--output", tmp_path / "fraction.tsv",
                "--output-grid", tmp_path / "fraction.grid.tsv.gz", "--output-solutions",
                tmp_path / "solutions.tsv") == 0  # fmt: skip
     assert run("genes", "--profile", profile, "--fraction", tmp_path / "fraction.tsv", "--grid",
@@ -225,6 +235,34 @@ def test_the_steps_by_hand_give_what_call_gives(folder, tmp_path):
                                                at_once.frame[column.name])  # fmt: skip
         assert by_hand.require("sample") == "001"
         assert by_hand.require("pon") == at_once.require("pon")
+
+
+@pytest.mark.parametrize("missing", ["dispersion", "normals"])
+def test_fraction_alone_needs_dispersion_and_normals_or_neither(folder, tmp_path, capsys, missing):
+    given = {"dispersion": folder / "pon.dispersion.tsv", "normals": folder / "pon.normals.tsv.gz"}
+    words = [
+        word for name, path in given.items() if name != missing for word in (f"--{name}", path)
+    ]
+    outputs = ["--output", tmp_path / "fraction.tsv", "--output-grid", tmp_path / "grid.tsv.gz",
+               "--output-solutions", tmp_path / "solutions.tsv"]  # fmt: skip
+    profile = ["--profile", folder / "001" / OUTPUTS["profile"][0], "--config",
+               folder / "config.yaml"]  # fmt: skip
+    assert run("fraction", *profile, *words, *outputs) == 2
+    said = error(capsys)
+    assert said == ("ctcnv fraction: error: --dispersion and --normals go together: give both or "
+                    "neither")  # fmt: skip
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fraction_alone_refuses_normals_of_other_bins(folder, tmp_path, capsys):
+    other = with_meta(folder / "pon.normals.tsv.gz", tmp_path / "n.tsv.gz", bins="beef")
+    assert run("fraction", "--profile", folder / "001" / OUTPUTS["profile"][0], "--dispersion",
+               folder / "pon.dispersion.tsv", "--normals", other, "--config",
+               folder / "config.yaml", "--output", tmp_path / "fraction.tsv", "--output-grid",
+               tmp_path / "grid.tsv.gz", "--output-solutions",
+               tmp_path / "solutions.tsv") == 2  # fmt: skip
+    assert "n.tsv.gz: made on other bins (beef) than the sample" in error(capsys)
+    assert list(tmp_path.iterdir()) == [other]
 
 
 # --- call with mutations ---
@@ -335,7 +373,7 @@ def with_meta(path, to, **changes):
     """A copy of a table with other preamble values."""
     name = path.name.removesuffix(".gz").removesuffix(".tsv")
     table = {"pon": schema.PON, "pon.dispersion": schema.DISPERSION,
-             "pon.normals": schema.NORMALS}[name]  # fmt: skip
+             "pon.normals": schema.NORMALS, "pon.waves": schema.WAVES}[name]  # fmt: skip
     stored = tables.read(path, table)
     meta = {k: v for k, v in stored.meta.items() if not k.startswith("ctcnv.")} | changes
     tables.write(to, table, stored.frame, meta=meta)
@@ -350,9 +388,27 @@ def with_meta(path, to, **changes):
         ("panel of other bins", r"pon.tsv.gz: made on other bins \(beef\) than the sample"),
         ("panel of other filters", r"counted with min_mapq 20, the panel .* with 30; count both"),
         ("dispersion of other bins", r"d.tsv: made on other bins \(beef\) than the sample"),
-        ("panel alone", "--pon and --dispersion go together: give both or neither"),
+        ("waves of other bins", r"w.tsv.gz: made on other bins \(beef\) than the sample"),
+        (
+            "waves of other windows",
+            r"w.tsv.gz: .*not have the same windows for every wave, .* pon$",
+        ),
+        ("normals of other bins", r"n.tsv.gz: made on other bins \(beef\) than the sample"),
+        (
+            "normals of other windows",
+            r"n.tsv.gz: .*not have the same windows for every normal, .* pon$",
+        ),
+        ("panel without dispersion", "--pon and --dispersion go together: give both or neither"),
+        ("panel without normals", "--pon and --normals go together: give both or neither"),
+        ("normals alone", "--pon and --normals go together: give both or neither"),
+        ("dispersion alone", "--pon and --dispersion go together: give both or neither"),
+        ("waves as normals", r"pon.waves.tsv.gz: .*a 'pon_waves' table; expected 'pon_normals'"),
+        ("panel without waves", "--pon and --waves go together: give both or neither"),
+        ("waves alone", "--pon and --waves go together: give both or neither"),
         ("damaged counts", r"c.tsv.gz: damaged"),
         ("swapped tables", r"a 'pon_dispersion' table; expected 'pon'"),
+        ("swapped panel and waves", r"pon.waves.tsv.gz: .*a 'pon_waves' table; expected 'pon'"),
+        ("normals as waves", r"pon.normals.tsv.gz: .*a 'pon_normals' table; expected 'pon_waves'"),
         ("no settings", "no settings for 'normalize'|no settings for"),
         ("missing file", "none.tsv: No such file or directory"),
     ],
@@ -363,6 +419,7 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
     given, out = tmp_path / "given", tmp_path / "out"
     given.mkdir()
     pon, dispersion = folder / "pon.tsv.gz", folder / "pon.dispersion.tsv"
+    waves, normals = folder / "pon.waves.tsv.gz", folder / "pon.normals.tsv.gz"
     changes = {}
     if case == "other sample":
         changes = {"counts": folder / "later.counts.tsv.gz"}
@@ -375,8 +432,36 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
         changes = {"pon": with_meta(pon, given / "p.tsv.gz", **{"settings.count": other})}
     elif case == "dispersion of other bins":
         changes = {"dispersion": with_meta(dispersion, given / "d.tsv", bins="beef")}
-    elif case == "panel alone":
+    elif case == "waves of other bins":
+        changes = {"waves": with_meta(waves, given / "w.tsv.gz", bins="beef")}
+    elif case == "waves of other windows":
+        stored = tables.read(waves, schema.WAVES)
+        short = stored.frame.drop(index=7)
+        tables.write(given / "w.tsv.gz", schema.WAVES, short, meta={"bins": stored.meta["bins"]})
+        changes = {"waves": given / "w.tsv.gz"}
+    elif case == "panel without dispersion":
         changes = {"dispersion": None}
+    elif case == "panel without waves":
+        changes = {"waves": None}
+    elif case == "normals of other bins":
+        changes = {"normals": with_meta(normals, given / "n.tsv.gz", bins="beef")}
+    elif case == "normals of other windows":
+        stored = tables.read(normals, schema.NORMALS)
+        short = stored.frame.drop(index=7)
+        tables.write(given / "n.tsv.gz", schema.NORMALS, short, meta={"bins": stored.meta["bins"]})
+        changes = {"normals": given / "n.tsv.gz"}
+    elif case == "panel without normals":
+        changes = {"normals": None}
+    elif case == "waves as normals":
+        changes = {"normals": waves}
+    elif case.endswith(" alone"):
+        only = case.removesuffix(" alone")
+        three = ("pon", "dispersion", "waves", "normals")
+        changes = {name: None for name in three if name != only}
+    elif case == "swapped panel and waves":
+        changes = {"pon": waves, "waves": pon}
+    elif case == "normals as waves":
+        changes = {"waves": folder / "pon.normals.tsv.gz"}
     elif case == "damaged counts":
         data = (folder / "001.counts.tsv.gz").read_bytes()
         (given / "c.tsv.gz").write_bytes(data[: len(data) // 2])

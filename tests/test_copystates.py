@@ -275,7 +275,8 @@ def test_a_vanishing_fraction_is_no_tumor():
 
 
 @pytest.mark.parametrize(
-    ("fraction", "ploidy"), [(0.001, 2.0), (0.3, 2.1), (0.3, 3.3), (0.9, 4.9), (0.999, 1.1)]
+    ("fraction", "ploidy"),
+    [(0.001, 2.0), (0.3, 2.1), (0.3, 3.1), (0.3, 3.3), (0.9, 4.9), (0.999, 1.1)],
 )
 def test_the_evidence_of_a_cell_is_that_of_the_twin(fraction, ploidy):
     """Summed over kinds and averaged over decays, one after the other."""
@@ -289,6 +290,24 @@ def test_the_evidence_of_a_cell_is_that_of_the_twin(fraction, ploidy):
     found = step.log_evidence(seen, np.array([fraction]), np.array([ploidy]), settings=rare)
     wanted = posterior_slow.log_evidence(seen, fraction, np.array([ploidy]), rare)
     np.testing.assert_allclose(found, wanted, rtol=1e-9)
+
+
+def test_a_prior_that_two_kinds_share_is_computed_once(monkeypatch):
+    """Below three copies one of the two bases of a doubled genome is that of a near-diploid one."""
+    asked = []
+    plain = step.log_likelihoods
+
+    def watched(*args, prior, **rest):
+        asked.append((prior.max(axis=2) > 0).sum(axis=0))
+        return plain(*args, prior=prior, **rest)
+
+    monkeypatch.setattr(step, "log_likelihoods", watched)
+    seen = evidence_of(np.random.default_rng(1).normal(1, 0.05, 40))
+    ploidy = np.array([1.5, 2.0, 2.5, 3.1, 4.5])
+    step.log_evidence(seen, np.full(5, 0.3), ploidy, settings=SETTINGS)
+    # bases 1 and 2; 2; 2 and 3; 2, 3 and 4 (3.1 is within 3 sd of both kinds); 4 and 5
+    wanted = np.array([2, 1, 2, 3, 2]) * len(step.DECAY_FACTORS)
+    np.testing.assert_array_equal(asked[0], wanted)
 
 
 def test_a_ploidy_that_no_kind_reaches_has_no_evidence():

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctcnv import evidence as step
-from ctcnv.normalize import CENTROMERE_BP, Windows, arm_starts, used_atoms
+from ctcnv.genome import CENTROMERE_BP, arm_starts
+from ctcnv.normalize import Windows, used_atoms
 from ctcnv.schema import PROFILE, is_autosome
 from ctcnv.simulate import Tumor
 from tests import plasma
@@ -28,13 +29,8 @@ def test_evidence_by_hand():
     assert np.flatnonzero(seen.arm).tolist() == [0, 30]
     np.testing.assert_allclose(seen.counting, 0.001)
     np.testing.assert_allclose(seen.tau2, 0.0001)
-    assert seen.block == 10
-    block_tau = float(CALM.at(10))
-    assert seen.block_tau == pytest.approx(block_tau)
-    # a chromosome of 30 varies less than a block of 10
-    assert seen.chrom_tau == pytest.approx(float(CALM.at(30)))
-    # ten windows together vary by block_tau^2 + 0.001/10, one by 0.0011
-    assert seen.inflation == pytest.approx(10 * (block_tau**2 + 0.0001) / 0.0011)
+    # ten windows together vary by tau(10)^2 + 0.001/10, one by 0.0011
+    assert seen.inflation == pytest.approx(10 * (float(CALM.at(10)) ** 2 + 0.0001) / 0.0011)
 
 
 def test_the_variance_of_a_window_by_hand():
@@ -114,6 +110,7 @@ def profile_of(n, *, expected=300.0, observed=300, chrom="chr1"):
 )
 def test_a_profile_that_says_nothing_is_no_evidence_and_stays_as_it_is(profile):
     assert step.evidence(profile, dispersion=CALM, settings=FAST, max_windows=500) is None
+    assert step.evidence_windows(profile, settings=FAST, max_windows=500) is None
     same = step.without_isolated(profile, dispersion=CALM, settings=FAST)
     pd.testing.assert_frame_equal(same, profile)
 
@@ -122,6 +119,20 @@ def test_the_smallest_profile_that_says_something():
     seen = step.evidence(profile_of(step.MIN_WINDOWS), dispersion=CALM, settings=FAST,
                          max_windows=500)  # fmt: skip
     assert len(seen.ratio) == step.MIN_WINDOWS
+
+
+def test_the_evidence_is_that_of_its_windows():
+    profile = plasma.sample(seed=9).normalized.profile
+    summed = step.evidence_windows(profile, settings=FAST, max_windows=300)
+    seen = step.evidence(profile, dispersion=CALM, settings=FAST, max_windows=300)
+    of_windows = step.evidence_of(summed, dispersion=CALM, breakpoints=FAST.breakpoints)
+    for name in ("ratio", "counting", "tau2", "first", "arm", "inflation"):
+        np.testing.assert_array_equal(getattr(seen, name), getattr(of_windows, name))
+    np.testing.assert_array_equal(seen.ratio, summed.observed / summed.expected)
+    # every used atom has a part in one window
+    assert summed.atoms.sum() == used_atoms(profile).sum()
+    assert summed.expected.sum() == pytest.approx(profile["expected"][used_atoms(profile)].sum())
+    assert (summed.expected >= FAST.window_fragments).all()
 
 
 def test_windows_are_merged_up_to_the_number_that_is_set():

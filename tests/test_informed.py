@@ -13,8 +13,9 @@ from scipy.stats import norm
 
 from ctcnv import informed as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.informed import Covariance, Fit, Null, Pattern
+from ctcnv.informed import Fit, Null, Pattern
 from ctcnv.normals import Grid, Summed
+from ctcnv.waves import Covariance, learned, usable
 from tests.reference import slope_slow
 
 CALM = Dispersion(np.array([1.0, 1000.0]), np.array([0.01, 0.003]))
@@ -148,7 +149,7 @@ def test_a_direction_that_normals_share_is_weighed_down():
     rng = np.random.default_rng(4)
     direction = np.repeat(rng.normal(0, 1, 40), 10)
     deviation = 0.02 * rng.normal(size=(20, 1)) * direction + rng.normal(0, 0.02, (20, 400))
-    made = step.learned(deviation, np.full((20, 400), 2500.0))
+    made = learned(deviation, np.full((20, 400), 2500.0))
     other = np.repeat(rng.normal(0, 1, 40), 10)
     along, across = made.variance(direction), made.variance(other)
     assert along > 5 * across
@@ -159,7 +160,7 @@ def test_a_direction_that_normals_share_is_weighed_down():
 def test_normals_that_only_count_have_next_to_no_covariance():
     rng = np.random.default_rng(5)
     normals = drawn(rng, np.zeros(300), 1000, 30)
-    made = step.learned(normals.deviation, normals.expected)
+    made = learned(normals.deviation, normals.expected)
     weight = rng.normal(size=300)
     assert made.variance(weight) < 0.6 * np.sum(weight**2) / 1000
 
@@ -317,7 +318,7 @@ def test_focal_events_are_found_and_arms_are_not():
 
 def test_windows_of_next_to_no_expectation_are_not_usable():
     made = libraries(np.zeros((2, 5)), np.array([[10.0, 10, 1, 10, 10], [9, 9, 9, 0, 9]]))
-    assert step.usable(made).tolist() == [True, True, False, False, True]
+    assert usable(made).tolist() == [True, True, False, False, True]
 
 
 # --- the check of the profile ---

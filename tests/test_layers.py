@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "genome", "palette",
-    "display", "bins", "count", "import_", "synthetic", "simulate", "normalize", "normals",
-    "segment", "evidence", "copystates", "posterior", "detection", "fraction", "alleles",
+    "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves", "normalize",
+    "segment", "evidence", "healthy", "copystates", "posterior", "detection", "fraction", "alleles",
     "mutations", "genes", "pon", "informed", "track", "qc",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.

@@ -12,9 +12,22 @@ import pytest
 
 from ctcnv import pon as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.normalize import sample_dispersion
+from ctcnv.normalize import Windows, sample_dispersion
+from ctcnv.normals import window_of
 from ctcnv.pon import Factors
-from ctcnv.schema import DISPERSION, DONORS, NORMALS, PON, PON_GENES, PROFILE, is_autosome
+from ctcnv.schema import (
+    DISPERSION,
+    DONORS,
+    NORMALS,
+    PON,
+    PON_GENES,
+    PROFILE,
+    WAVES,
+    is_autosome,
+)
+from ctcnv.simulate import atom_counts
+from ctcnv.synthetic import smooth_noise
+from ctcnv.waves import Waves
 from tests import plasma
 
 SETTINGS = plasma.SETTINGS["pon"]
@@ -113,6 +126,31 @@ def test_atoms_are_left_out_with_the_reason():
     assert table["reason"][n - 1] == "masked"
 
 
+def test_a_common_germline_variant_is_left_out_and_tells_no_noise():
+    """17q12, beside ERBB2, has it: one plasma was called amplified for an atom that varies."""
+    rng = np.random.default_rng(8)
+    n = 200
+    level = rng.normal(1, 0.01, (20, n))
+    level[:, 7] = np.where(np.arange(20) % 2, 1.08, 0.92)
+    made = factors(rng.poisson(20_000 * level), np.full((20, n), 20_000.0))
+    table = made.table(bins_of(n))
+    assert table["reason"][7] == "differs between normals far more than other atoms"
+    assert np.isnan(table["factor"][7])
+    assert table["reason"].drop([7, n - 1]).isna().all()
+    # nor does it have a part in what the panel says of noise
+    drawn = plasma.normals(12)
+    at = int(np.flatnonzero(plasma.bins()["usable"])[100])
+    for i, one in enumerate(drawn.values()):
+        one.loc[at, "fragments"] = int(one.loc[at, "fragments"] * (1.25 if i % 2 else 0.8))
+    built = plasma.build_panel(drawn)
+    assert built.pon["reason"][at] == "differs between normals far more than other atoms"
+    place = plasma.bins().loc[at]
+    windows = built.normals[(built.normals["chrom"] == place["chrom"])
+                            & (built.normals["start"] <= place["start"])
+                            & (built.normals["end"] > place["start"])]  # fmt: skip
+    assert len(windows) == 0
+
+
 def test_a_shallow_panel_does_not_call_chance_irreproducible():
     rng = np.random.default_rng(4)
     expected = np.full((5, 300), 3.0)
@@ -149,6 +187,7 @@ def test_the_tables_fit_their_schema():
     DISPERSION.check(made.dispersion)
     donors = DONORS.check(made.donors)
     genes = PON_GENES.check(made.genes)
+    WAVES.check(made.waves)
     assert donors["used"].all()
     assert donors["reason"].isna().all()
     assert donors["sex"].tolist() == ["female", "male"] * 3
@@ -174,6 +213,9 @@ def test_the_order_of_the_normals_does_not_matter():
     same = turned.donors.set_index("sample").loc[names].reset_index()
     pd.testing.assert_frame_equal(same, six().donors, rtol=1e-9)
     pd.testing.assert_frame_equal(turned.genes, six().genes, rtol=1e-9)
+    turned_waves, waves = Waves.from_frame(turned.waves).axes, Waves.from_frame(six().waves).axes
+    # the sign of a direction says nothing
+    np.testing.assert_allclose(turned_waves @ turned_waves.T, waves @ waves.T, atol=1e-12)
 
 
 def test_over_dispersion_falls_with_the_size_of_the_region():
@@ -254,6 +296,7 @@ def test_one_or_two_normals_make_a_panel_that_says_what_it_cannot_know(n, caplog
     assert made.n_normals == n
     assert (made.genes["n_normals"] == 0).all()
     assert NORMALS.check(made.normals).empty
+    assert WAVES.check(made.waves).empty
     donors = DONORS.check(made.donors)
     assert donors["used"].all()
     assert donors["p_value"].isna().all()
@@ -282,10 +325,11 @@ def test_what_the_size_of_the_panel_costs_is_said(caplog):
 
 
 def test_the_panel_for_normalize_is_the_table():
-    panel = step.panel_of(PON.check(six().pon))
+    panel = step.panel_of(PON.check(six().pon), WAVES.check(six().waves))
     np.testing.assert_array_equal(panel.factor, six().pon["factor"])
     assert panel.n_normals == 6
-    assert step.panel_of(PON.empty()).n_normals == 0
+    assert panel.waves.axes.shape[1] == six().waves["wave"].max() > 0
+    assert step.panel_of(PON.empty(), WAVES.empty()).n_normals == 0
 
 
 # --- over-dispersion ---
@@ -322,6 +366,59 @@ def test_the_dispersion_of_waves_stays_up_to_their_length():
     found = step.measured_dispersion(poisson_profiles(8, 0.05, block=8))
     assert found.at(4) == pytest.approx(0.05, rel=0.12)
     assert found.at(16) < 0.045
+
+
+def on_chromosomes(profile, lengths):
+    """The same rows on so many chromosomes."""
+    names = [f"chr{i + 1}" for i, n in enumerate(lengths) for _ in range(n)]
+    return profile.assign(chrom=names)
+
+
+def test_what_sets_chromosomes_apart_is_measured_at_their_size():
+    """Chromosomes of 100 atoms: up to 64 atoms, one window each, as the mean square about 1."""
+    found = step.measured_dispersion(
+        [
+            on_chromosomes(one, [100] * 20)
+            for one in poisson_profiles(6, 0.05, atoms=2000, block=100)
+        ]
+    )
+    assert found.atoms.tolist() == [1, 2, 4, 8, 16, 32, 64]
+    assert found.at(64) == pytest.approx(0.05, rel=0.15)
+    assert found.at(16) == pytest.approx(0.05, rel=0.2)
+
+
+@pytest.mark.parametrize(("n", "sizes"), [(15, [1, 2, 4, 8]), (14, [1])])
+def test_a_size_is_measured_on_fifteen_regions_or_more(n, sizes):
+    profiles = [on_chromosomes(one, [8] * n) for one in poisson_profiles(2, atoms=8 * n)]
+    found = step.measured_dispersion(profiles)
+    assert found.atoms.tolist() == sizes if n == 15 else found.atoms[-1] < 8
+
+
+def test_few_regions_vary_by_their_mean_square_and_many_by_their_quartiles():
+    """Fifteen of 20 regions at 1 and one at 1.2: the robust spread would not see it."""
+    ratio = np.ones(20)
+    ratio[7] = 1.2
+    counts = np.full(20, 1e6)
+    names = np.array([f"chr{i + 1}" for i in range(20)], dtype=object)
+    start = np.zeros(20, dtype=np.int64)
+    few = Windows(names, start, start + 1, np.ones(20, int), ratio * counts, counts)
+    assert step._excess(few) == pytest.approx(0.04 / 20 - 1e-6)
+    many = Windows(*(np.tile(getattr(few, name), 2) for name in
+                     ("chrom", "start", "end", "atoms", "observed", "expected")))  # fmt: skip
+    assert step._excess(many) == pytest.approx(-1e-6)
+
+
+def test_each_normal_is_compared_with_all_the_others():
+    left = left_out(0)
+    counts = sharing()[0]
+    table = plasma.build_panel(counts, waves=0).pon
+    made = list(left.others(table))
+    assert len(made) == len(counts)
+    grid, every = step.normals_step.together([n.profile for n in left.normalized.values()], table)
+    for i, (of, others) in enumerate(made):
+        np.testing.assert_array_equal(of.start, grid.start)
+        np.testing.assert_array_equal(others.observed, np.delete(every.observed, i, axis=0))
+        np.testing.assert_array_equal(others.expected, np.delete(every.expected, i, axis=0))
 
 
 def test_a_few_noisy_normals_count_in_the_dispersion():
@@ -378,6 +475,91 @@ def test_false_positives_of_the_panel_are_those_of_samples():
     for name, drawn in plasma.normals(3, first=900).items():
         profile = plasma.profile_of(drawn).profile
         noisier = sample_dispersion(profile, tau)
-        _, p_value = step._fraction_of(profile, dispersion=noisier, settings=plasma.FAST)
+        _, p_value = step._fraction_of(profile, dispersion=noisier, settings=plasma.FAST,
+                                       normals=plasma.libraries())  # fmt: skip
         assert p_value > 0.001, name
     assert panel.n_normals == 6
+
+
+# --- waves ---
+
+#: Normals that share one wave of 3 %, each as far out as these.
+OUT = (1.5, -1.2, 0.8, -0.6, 1.1, -1.4, 0.4, -0.9, 1.3, -1.0)
+
+
+@functools.cache
+def sharing():
+    """Counts of normals with this wave; the first has a deviation of 6 % of its own, too."""
+    rng = np.random.default_rng(21)
+    shared, own = (smooth_noise(len(plasma.bins()), 3, rng) for _ in range(2))
+    frame = plasma.bins()[["chrom", "start", "end"]]
+    made = {}
+    for i, amplitude in enumerate(OUT):
+        level = plasma.regional_factor() * (1 + 0.03 * amplitude * shared + (i == 0) * 0.06 * own)
+        seen = atom_counts(plasma.bins(), plasma.PLAIN, tumor=None, fraction=0.0, sex="female",
+                           rng=np.random.default_rng(500 + i), factor=level)  # fmt: skip
+        made[f"N{i}"] = frame.assign(fragments=seen, short=0)
+    return made, shared, own
+
+
+@functools.cache
+def left_out(most):
+    counts = sharing()[0]
+    alone = [step.normalize(one, plasma.bins(), panel=None,
+                            settings=plasma.SETTINGS["normalize"])
+             for one in counts.values()]  # fmt: skip
+    seen = np.vstack([one["fragments"].to_numpy(dtype=float) for one in counts.values()])
+    wanted = np.vstack([one.profile["expected"].to_numpy(dtype=float) for one in alone])
+    made = factors(seen, wanted)
+    return step.leave_one_out(
+        counts, plasma.bins(), made, made.table(plasma.bins()),
+        normalize_settings=plasma.SETTINGS["normalize"], most=most,
+    )  # fmt: skip
+
+
+def slope(values, on, use):
+    x = on[use] - on[use].mean()
+    return float(x @ values[use] / (x @ x))
+
+
+def test_what_normals_share_is_no_noise_of_theirs():
+    """A wave of 3 % out of nine normals of ten: at most half of it is left at any size."""
+    with_waves, without = (
+        step.measured_dispersion([one.profile for name, one in left_out(most).normalized.items()
+                                  if name != "N0"])
+        for most in (SETTINGS.waves, 0)
+    )  # fmt: skip
+    assert without.at(1) == pytest.approx(0.03, rel=0.3)
+    for atoms in (1, 2, 4):
+        assert with_waves.at(atoms) < 0.5 * without.at(atoms)
+    assert WAVES.check(left_out(0).waves).empty
+
+
+def test_what_one_normal_alone_has_stays_in_it():
+    """Its own deviation has no part in the waves that it is corrected by, only in the panel's."""
+    _, shared, own = sharing()
+    before, after = (left_out(most).normalized["N0"] for most in (0, SETTINGS.waves))
+    assert after.noise == step.noise_over_counting(after.profile) != before.noise
+    plain, made = before.profile, after.profile
+    use = np.flatnonzero(is_autosome(plain["chrom"]) & plain["expected"].notna())
+    ratio = [(one["observed"] / one["expected"]).to_numpy() for one in (plain, made)]
+    assert slope(ratio[1], own, use) > 0.95 * slope(ratio[0], own, use) > 0.05
+    assert abs(slope(ratio[1], shared, use)) < 0.3 * slope(ratio[0], shared, use)
+    assert after.waves == pytest.approx(0.03 * 1.5, rel=0.4)
+    waves = Waves.from_frame(left_out(SETTINGS.waves).waves)
+    window = window_of(plain, waves.grid)
+    at = np.flatnonzero(window >= 0)
+    base = np.linalg.qr(waves.axes[window[at]])[0]
+    inside = own[at] - own[at].mean()
+    assert np.sum((base.T @ inside) ** 2) > 0.7 * np.sum(inside**2)
+
+
+def test_the_waves_of_the_panel_are_those_of_all_its_normals():
+    donors = sharing()[0]
+    used = {name: one for name, one in donors.items() if name != "N0"}
+    made = plasma.build_panel(used, waves=2)
+    assert made.donors["used"].all()
+    assert made.waves["wave"].unique().tolist() == [1, 2]
+    first = Waves.from_frame(made.waves).axes[:, 0]
+    assert first.std() == pytest.approx(0.03 * np.std(OUT[1:], ddof=1), rel=0.25)
+    assert WAVES.check(plasma.build_panel(used, waves=0).waves).empty

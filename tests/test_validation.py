@@ -217,7 +217,7 @@ def pretended(profile: pd.DataFrame, **_: object) -> FractionResult:
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_rows_do_not_depend_on_the_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(step, "estimate", pretended)
-    monkeypatch.setattr(fraction_grid, "panel", lambda _: plasma.panel())
+    monkeypatch.setattr(fraction_grid, "panel", lambda _: (*plasma.panel(), plasma.libraries()))
     one, two = (fraction_grid.run(5, 3, workers=n).drop(columns="seconds") for n in (1, 2))
     pd.testing.assert_frame_equal(one, two)
     assert set(one["band"]) <= set(range(5))
@@ -235,7 +235,7 @@ def test_a_crash_of_the_caller_is_a_row_of_its_own(monkeypatch: pytest.MonkeyPat
         raise IndexError("no window")
 
     monkeypatch.setattr(step, "estimate", broken)
-    monkeypatch.setattr(fraction_grid, "panel", lambda _: plasma.panel())
+    monkeypatch.setattr(fraction_grid, "panel", lambda _: (*plasma.panel(), plasma.libraries()))
     row = fraction_grid.judge((fraction_grid.design(1, seed=1).iloc[0].to_dict(), [1, 1, 0]))
     assert row["status"] == "crashed"
     assert row["reason"] == "IndexError: no window"

@@ -86,6 +86,9 @@ def test_names_days_and_sex_of_the_sheet_reach_the_steps(repo_root: Path, folder
     assert "--patient 001 --day 0 --declared-sex female" in first
     assert "--reads results/samples/001_d0/reads.tsv" in first
     assert "--variants variants.tsv" in first
+    for name, file in {"pon": "tsv.gz", "waves": "waves.tsv.gz", "dispersion": "dispersion.tsv",
+                       "normals": "normals.tsv.gz"}.items():  # fmt: skip
+        assert f"--{name} results/reference/pon.{file}" in first
     imported = found["call", "001_d21"]
     assert "--declared-sex" not in imported
     assert "--reads" not in imported
@@ -101,7 +104,8 @@ def test_a_cohort_without_normals_runs_without_a_panel(repo_root: Path, folder: 
     assert done.returncode == 0, done.stdout
     found = commands(done.stdout)
     assert "pon" not in {words[1] for words in found}
-    assert not any({"--pon", "--dispersion", "--donors"} & set(words) for words in found)
+    of_panel = {"--pon", "--waves", "--dispersion", "--normals", "--donors"}
+    assert not any(of_panel & set(words) for words in found)
 
 
 def test_the_workflow_is_lint_clean(repo_root: Path, folder: Path) -> None:

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 import ctcnv
 from ctcnv import bins as bins_step
-from ctcnv import fraction, import_, normalize, pon
+from ctcnv import fraction, import_, normalize, normals, pon
 from ctcnv.dispersion import Dispersion
 from ctcnv.io import tables, wig
 from ctcnv.normalize import Panel
@@ -135,10 +135,18 @@ def on_atoms(source: pd.DataFrame, bins: pd.DataFrame) -> pd.DataFrame:
     return atoms.assign(fragments=made.values, short=pd.NA)
 
 
-def panel(
-    counts: dict[str, pd.DataFrame], bins: pd.DataFrame, genes: pd.DataFrame
-) -> tuple[Panel, Dispersion, int]:
-    """The panel of these donors as ``ctcnv pon`` makes it, its over-dispersion and its size.
+@dataclass(frozen=True)
+class Built:
+    """A panel, its over-dispersion, its normals on their windows, and how many were used."""
+
+    panel: Panel
+    dispersion: Dispersion
+    normals: tuple[normals.Grid, normals.Summed]
+    size: int
+
+
+def panel(counts: dict[str, pd.DataFrame], bins: pd.DataFrame, genes: pd.DataFrame) -> Built:
+    """The panel of these donors as ``ctcnv pon`` makes it.
 
     The outlier check of each donor has fewer simulated genomes behind it than in ``ctcnv pon``.
     """
@@ -148,7 +156,9 @@ def panel(
         fraction_settings=replace(SETTINGS["fraction"], null_draws=CHECK_DRAWS),
         genes_settings=SETTINGS["genes"],
     )  # fmt: skip
-    return pon.panel_of(made.pon), Dispersion.from_frame(made.dispersion), made.n_normals
+    _, grid, libraries = normals.read(made.normals)
+    return Built(pon.panel_of(made.pon, made.waves), Dispersion.from_frame(made.dispersion),
+                 (grid, libraries), made.n_normals)  # fmt: skip
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -168,18 +178,19 @@ def run(data: Path, *, limit: int | None = None, workers: int = WORKERS) -> pd.D
 def _judge(task: tuple[str, Ratios, pd.DataFrame]) -> dict[str, object]:
     name, ratios, genes = task
     others = {key: table for key, table in ratios.counts.items() if key != name}
-    used, spread, size = panel(others, ratios.bins, genes)
+    built = panel(others, ratios.bins, genes)
     normal = normalize.normalize(
-        ratios.counts[name], ratios.bins, panel=used, settings=SETTINGS["normalize"]
+        ratios.counts[name], ratios.bins, panel=built.panel, settings=SETTINGS["normalize"]
     )
-    own = normalize.sample_dispersion(normal.profile, spread)
-    row = fraction.estimate(normal.profile, dispersion=own, settings=SETTINGS["fraction"]).row
+    own = normalize.sample_dispersion(normal.profile, built.dispersion)
+    row = fraction.estimate(normal.profile, dispersion=own, settings=SETTINGS["fraction"],
+                            normals=built.normals).row  # fmt: skip
     asked = ("fraction", "low", "high", "lob", "lod", "p_value", "p_tumor", "status", "reason")
     return {
         "donor": name,
         "noise": ratios.noise[name],
         "fragments": normal.fragments,
-        "panel": size,
+        "panel": built.size,
     } | {key: row[key] for key in asked}
 
 

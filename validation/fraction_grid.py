@@ -30,7 +30,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ctcnv import fraction, normalize, pon
+from ctcnv import fraction, normalize, normals, pon
 from ctcnv.dispersion import Dispersion
 from ctcnv.normalize import Panel
 from ctcnv.palette import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILLION
@@ -42,6 +42,7 @@ from validation import limits, tumors
 from validation.page import rate
 
 Floats = NDArray[np.float64]
+Libraries = tuple[normals.Grid, normals.Summed]
 
 #: Bands of the tumor fraction; drawn evenly inside each, the first is healthy plasma.
 BANDS = ((0.0, 0.0), (0.0, 0.03), (0.03, 0.1), (0.1, 0.3), (0.3, 0.8))
@@ -101,8 +102,8 @@ def _waves(rng: np.random.Generator) -> Floats:
 
 
 @functools.cache
-def panel(noise: str) -> tuple[Panel, Dispersion]:
-    """The judge's panel of normals and its over-dispersion, leave-one-out.
+def panel(noise: str) -> tuple[Panel, Dispersion, Libraries]:
+    """The judge's panel of normals, its over-dispersion and its normals, leave-one-out.
 
     Built from the sums of :class:`ctcnv.pon.Factors` without the check of the donors: these are
     healthy, and the estimate that is judged must not choose its own panel.
@@ -118,8 +119,8 @@ def panel(noise: str) -> tuple[Panel, Dispersion]:
 
 def panel_of(
     counts: Sequence[pd.DataFrame], bins: pd.DataFrame, settings: dict[str, object]
-) -> tuple[Panel, Dispersion]:
-    """Panel and over-dispersion of these donors, all used."""
+) -> tuple[Panel, Dispersion, Libraries]:
+    """Panel, over-dispersion and windows of these donors, all used."""
     alone = [
         normalize.normalize(one, bins, panel=None, settings=settings["normalize"]) for one in counts
     ]
@@ -128,12 +129,14 @@ def panel_of(
         np.vstack([one.profile["expected"].to_numpy(dtype=float) for one in alone]),
         settings=settings["pon"],
     )
-    left = [
-        normalize.normalize(one, bins, panel=factors.without(k, bins),
-                            settings=settings["normalize"]).profile
-        for k, one in enumerate(counts)
-    ]  # fmt: skip
-    return pon.panel_of(factors.table(bins)), pon.measured_dispersion(left)
+    table = factors.table(bins)
+    left = pon.leave_one_out(
+        {str(k): one for k, one in enumerate(counts)}, bins, factors, table,
+        normalize_settings=settings["normalize"], most=settings["pon"].waves,
+    )  # fmt: skip
+    profiles = [one.profile for one in left.normalized.values()]
+    return (pon.panel_of(table, left.waves), pon.measured_dispersion(profiles),
+            normals.together(profiles, table))  # fmt: skip
 
 
 def deviation(tumor: Tumor) -> float:
@@ -238,7 +241,7 @@ def judge(task: tuple[dict[str, object], list[int]]) -> dict[str, object]:
     counts = sample_counts(
         tumor, true=true, depth=float(plan["depth"]), noise=str(plan["noise"]), rng=rng
     )
-    used, spread = panel(str(plan["noise"]))
+    used, spread, libraries = panel(str(plan["noise"]))
     normal = normalize.normalize(
         counts, plasma.bins(), panel=used, settings=plasma.SETTINGS["normalize"]
     )
@@ -258,7 +261,10 @@ def judge(task: tuple[dict[str, object], list[int]]) -> dict[str, object]:
     begin = time.perf_counter()
     try:
         found = fraction.estimate(
-            normal.profile, dispersion=own, settings=plasma.SETTINGS["fraction"]
+            normal.profile,
+            dispersion=own,
+            settings=plasma.SETTINGS["fraction"],
+            normals=libraries,
         )
     except Exception as error:
         # One genome on which the caller breaks is a finding to report, not a reason to lose the

@@ -65,7 +65,10 @@ def run(*, repeats: int, seed: int) -> pd.DataFrame:
                     )
                     own = normalize.sample_dispersion(made.profile, dispersion)
                     found = fraction.estimate(
-                        made.profile, dispersion=own, settings=use["fraction"]
+                        made.profile,
+                        dispersion=own,
+                        settings=use["fraction"],
+                        normals=plasma.libraries(),
                     )
                     table = genes.call_genes(
                         made.profile, plasma.gene_table(), found, dispersion=own,

@@ -20,7 +20,7 @@ from ctcnv import fraction, informed, normals, palette, segment, track
 from ctcnv.dispersion import Dispersion
 from ctcnv.io import tables
 from ctcnv.normalize import normalize, sample_dispersion
-from ctcnv.pon import Factors, measured_dispersion, panel_of
+from ctcnv.pon import Factors, leave_one_out, measured_dispersion, panel_of
 from ctcnv.schema import (
     BINS,
     COUNTS,
@@ -35,6 +35,7 @@ from ctcnv.schema import (
     is_autosome,
 )
 from ctcnv.synthetic import smooth_noise
+from ctcnv.waves import LEAST_VARIANCE, Covariance, usable
 from tests import plasma
 from validation.page import markdown, rate
 
@@ -201,7 +202,9 @@ def series(
     first = library(copies, truth)
     own = sample_dispersion(first, made.dispersion)
     if full:
-        found = fraction.estimate(first, dispersion=own, settings=plasma.FAST)
+        _, grid, libraries = normals.read(made.normals)
+        found = fraction.estimate(first, dispersion=own, settings=plasma.FAST,
+                                  normals=(grid, libraries))  # fmt: skip
         row, grid = dict(found.row), found.grid
     else:
         row = UNSEEN | {"status": "detected", "fraction": truth}
@@ -298,11 +301,11 @@ def efficiency(results: Path, *, tumors: int, seed: int) -> pd.DataFrame:
     rng = np.random.default_rng(seed)
     table = tables.read(results / "reference" / "pon.normals.tsv.gz", NORMALS).frame
     _, grid, summed = normals.read(table)
-    keep = informed.usable(summed)
+    keep = usable(summed)
     grid, summed = grid.subset(keep), summed.subset(keep)
     frame = pd.DataFrame({"chrom": grid.chrom})
     seen = informed.healthy(summed, grid.chrom)
-    plain = informed.Covariance(np.full(len(grid), informed.LEAST_VARIANCE),
+    plain = Covariance(np.full(len(grid), LEAST_VARIANCE),
                                 np.zeros((len(grid), 0)))  # fmt: skip
     flat = informed.Healthy(summed, plain, (plain,) * len(summed.expected), seen.block_variance)
     rows = []
@@ -349,13 +352,13 @@ def platforms(results: Path, *, templates: int, seed: int) -> pd.DataFrame:
             np.vstack([counts[n]["fragments"].to_numpy(dtype=float) for n in of_panel]),
             np.vstack([p["expected"].to_numpy(dtype=float) for p in alone]), settings=use["pon"],
         )  # fmt: skip
-        left = {
-            n: normalize(counts[n], bins, panel=factors.without(k, bins),
-                         settings=use["normalize"]).profile
-            for k, n in enumerate(of_panel)
-        }  # fmt: skip
         pon = factors.table(bins)
-        panel, table = panel_of(pon), normals.table(left, pon)
+        made = leave_one_out(
+            {n: counts[n] for n in of_panel}, bins, factors, pon,
+            normalize_settings=use["normalize"], most=use["pon"].waves,
+        )  # fmt: skip
+        left = {n: one.profile for n, one in made.normalized.items()}
+        panel, table = panel_of(pon, made.waves), normals.table(left, pon)
         noise = measured_dispersion(list(left.values()))
         healthy = {n: normalize(counts[n], bins, panel=panel, settings=use["normalize"]).profile
                    for n in of_patient}  # fmt: skip

@@ -19,9 +19,7 @@ from pathlib import Path
 import pandas as pd
 
 from ctcnv import fraction, genes, normalize
-from ctcnv.dispersion import Dispersion
 from ctcnv.io import wig
-from ctcnv.normalize import Panel
 from ctcnv.schema import chrom_key
 from tests.plasma import SETTINGS
 from validation import donors
@@ -42,7 +40,6 @@ CFDNAKIT_FRACTION = "0.36-0.39"
 #: What ichorCNA says of the second visit with three sets of settings, and the ploidy of the flip.
 PEER_SECOND, PEER_SECOND_PLOIDY = "0, 0.052 or 0.064 by settings", "2.94 in one of them"
 TARGET = "ERBB2"
-Built = tuple[Panel, Dispersion, int]
 
 
 # --- reading --------------------------------------------------------------------------------------
@@ -125,20 +122,20 @@ def run(data: Path) -> pd.DataFrame:
         built = donors.panel(panel_counts, atoms, gene_table)
         for name, counts in samples.items():
             rows.append(
-                {"sample": name, "panel": panel_name, "normals": built[2]}
+                {"sample": name, "panel": panel_name, "normals": built.size}
                 | judge(counts, atoms, gene_table, built)
             )
     return pd.DataFrame(rows)
 
 
 def judge(
-    counts: pd.DataFrame, bins: pd.DataFrame, gene_table: pd.DataFrame, built: Built
+    counts: pd.DataFrame, bins: pd.DataFrame, gene_table: pd.DataFrame, built: donors.Built
 ) -> dict[str, object]:
     """One sample through normalize, fraction and genes, against a panel."""
-    used, spread, _ = built
-    normal = normalize.normalize(counts, bins, panel=used, settings=SETTINGS["normalize"])
-    own = normalize.sample_dispersion(normal.profile, spread)
-    found = fraction.estimate(normal.profile, dispersion=own, settings=SETTINGS["fraction"])
+    normal = normalize.normalize(counts, bins, panel=built.panel, settings=SETTINGS["normalize"])
+    own = normalize.sample_dispersion(normal.profile, built.dispersion)
+    found = fraction.estimate(normal.profile, dispersion=own, settings=SETTINGS["fraction"],
+                              normals=built.normals)  # fmt: skip
     called = genes.call_genes(
         normal.profile, gene_table, found, dispersion=own, settings=SETTINGS["genes"]
     )

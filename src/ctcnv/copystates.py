@@ -221,17 +221,26 @@ def log_evidence(
     copies = copy_states(settings.max_copies, subclonal=True)
     change = changes(seen, breakpoints=settings.breakpoints,
                      centromere=settings.centromere_change)  # fmt: skip
-    priors, log_weights = [], []
+    # kinds that share a base at a cell share its likelihood: their weights are added in one place
+    weight_of: list[tuple[Array, Array]] = []
     for kind in kinds(settings):
         near = np.abs(ploidy - kind.mean) <= PLOIDY_RANGE * kind.sd
         bases = kind.bases(ploidy)
-        log_weight = kind.log_ploidy(ploidy) - np.log(len(bases) * len(DECAY_FACTORS))
-        for base, factor in itertools.product(bases, DECAY_FACTORS):
-            prior = state_prior(copies, base=base, decay=factor * settings.step_decay,
-                                subclonal_weight=settings.subclonal_weight,
-                                no_copy_weight=settings.no_copy_weight)  # fmt: skip
-            priors.append(np.where(near[:, None], prior, 0.0))
-            log_weights.append(log_weight)
+        log_weight = np.where(near, kind.log_ploidy(ploidy) - np.log(len(bases)), -np.inf)
+        for base in bases:
+            left = log_weight.copy()
+            for known, total in weight_of:
+                same = known == base
+                total[same] = np.logaddexp(total[same], left[same])
+                left = np.where(same, -np.inf, left)
+            weight_of.append((base, left))
+    priors, log_weights = [], []
+    for (base, log_weight), factor in itertools.product(weight_of, DECAY_FACTORS):
+        prior = state_prior(copies, base=base, decay=factor * settings.step_decay,
+                            subclonal_weight=settings.subclonal_weight,
+                            no_copy_weight=settings.no_copy_weight)  # fmt: skip
+        priors.append(np.where(np.isfinite(log_weight)[:, None], prior, 0.0))
+        log_weights.append(log_weight - np.log(len(DECAY_FACTORS)))
     each = log_likelihoods(seen, fraction, ploidy, change=change, copies=copies,
                            prior=np.stack(priors), tail_df=settings.tail_df)  # fmt: skip
     return np.asarray(logsumexp(each + np.stack(log_weights), axis=0))

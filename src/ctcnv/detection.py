@@ -1,8 +1,9 @@
 """Is there tumor DNA at all: the score, its null, and the limits of blank and of detection.
 
-The score is a log likelihood ratio of a near-diploid tumor against none. Its null (healthy plasma
-of the same depth and noise) is simulated with a given seed; it gives the p-value, the limit of
-blank and the limit of detection.
+The score weighs two kinds of tumors against none: one whose arms are gained and lost, by the
+deviations of the arms, and a near-diploid one with breakpoints anywhere, by the sum over its copy
+numbers. Its null (healthy plasma of the same depth and noise) is simulated with a given seed; it
+gives the p-value, the limit of blank and the limit of detection.
 """
 
 from __future__ import annotations
@@ -11,25 +12,25 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ctcnv.copystates import changes, copy_states, log_likelihoods, state_prior
-from ctcnv.evidence import Evidence, tail_scale2
+from ctcnv.evidence import Evidence
+from ctcnv.healthy import HealthyNoise
 from ctcnv.mixture import ratio_of
 from ctcnv.model import FractionSettings
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-#: Windows of the score: large, because its tumors are arms, and few, because it is computed for
-#: every simulated genome.
-SCORE_WINDOWS = 600
+#: Windows of the score: large, because tumors are told by large segments, and few, because it is
+#: computed for every simulated genome.
+SCORE_WINDOWS = 300
 #: Fractions at which the score looks for a tumor.
 SCORE_FRACTIONS = np.geomspace(0.002, 0.5, 18)
-#: Breakpoints beside those of chromosomes and arms that the score assumes: of tumors with arm-level
-#: events, and of rearranged ones, each with half the weight.
-SCORE_BREAKPOINTS = (5.0, 60.0)
 #: Highest copy state of the score; at the small fractions where it matters it is never reached.
 SCORE_COPIES = 4
+#: The typical variance of an arm weighs like so many normals beside the arm's own.
+PRIOR_NORMALS = 10.0
 #: Simulated tumors behind each trial value of the limit of detection.
 LOD_DRAWS = 100
 #: Share of the tumors of a given fraction that are detected at the limit of detection.
@@ -46,52 +47,91 @@ class Null:
     fractions: Array
 
 
-def detection_score(seen: Evidence, *, settings: FractionSettings) -> tuple[float, float]:
-    """Largest log likelihood ratio of tumor against none over small fractions of a near-diploid
-    tumor, and the fraction where it is reached (0 when none is better than no tumor)."""
+@dataclass(frozen=True)
+class Arms:
+    """The arms of the windows: number of each window's arm and its share in the arm's mean, (n,),
+    and the variance of the mean deviation of each arm in healthy plasma, (arms,)."""
+
+    number: Ints
+    share: Array
+    variance: Array
+
+    def deviation(self, ratio: Array) -> Array:
+        """Mean deviation of each arm from 1, (arms,), ratio (n,)."""
+        return np.asarray(np.bincount(self.number, self.share * (ratio - 1)), dtype=float)
+
+
+def arms_of(seen: Evidence, noise: HealthyNoise) -> Arms:
+    """The arms of a sample's windows, and how much they vary in healthy plasma.
+
+    The normals say that of each arm; what they vary by beyond counting is drawn to the mean of all
+    arms, with the weight of ``PRIOR_NORMALS`` normals.
+    """
+    number = (np.cumsum(seen.arm) - 1).astype(np.int64)
+    weight = 1 / seen.variance()
+    share = weight / np.bincount(number, weight)[number]
+    counting, wave = (
+        np.asarray(np.bincount(number, share**2 * one), dtype=float)
+        for one in (noise.counting, noise.covariance.own)
+    )
+    for axis in noise.covariance.axes.T:
+        wave = wave + np.bincount(number, share * axis) ** 2
+    typical = np.average(wave, weights=np.bincount(number))
+    if np.isfinite(noise.df):
+        wave = (noise.df * wave + PRIOR_NORMALS * typical) / (noise.df + PRIOR_NORMALS)
+    return Arms(number, share, counting + wave)
+
+
+def detection_score(
+    seen: Evidence, arms: Arms, *, settings: FractionSettings
+) -> tuple[float, float]:
+    """Largest log likelihood ratio of tumor against none over small fractions, and the fraction
+    where it is reached (0 when none is better than no tumor).
+
+    The two kinds of tumors, of ``arm_likelihood`` and of ``copystates``, have half the weight each.
+    """
     copies = copy_states(SCORE_COPIES, subclonal=False)
     ploidy = np.full(len(SCORE_FRACTIONS), 2.0)
     prior = state_prior(copies, base=ploidy, decay=settings.step_decay, subclonal_weight=0.0,
                         no_copy_weight=settings.no_copy_weight)  # fmt: skip
-    each = [
-        log_likelihoods(
-            seen, SCORE_FRACTIONS, ploidy, copies=copies,
-            change=changes(seen, breakpoints=breakpoints, centromere=settings.centromere_change),
-            prior=prior[None], tail_df=settings.tail_df,
-        )[0]
-        for breakpoints in SCORE_BREAKPOINTS
-    ]  # fmt: skip
-    relative = logsumexp(each, axis=0) - np.log(len(each))
+    broken = log_likelihoods(
+        seen, SCORE_FRACTIONS, ploidy, copies=copies,
+        change=changes(seen, breakpoints=settings.breakpoints,
+                       centromere=settings.centromere_change),
+        prior=prior[None], tail_df=settings.tail_df,
+    )[0]  # fmt: skip
+    whole = arm_likelihood(arms.deviation(seen.ratio), arms.variance, altered=settings.lod_altered)
+    relative = np.logaddexp(broken, whole) - np.log(2)
     best = int(np.argmax(relative))
     score = float(relative[best])
     return score, float(SCORE_FRACTIONS[best]) if score > 0 else 0.0
 
 
-def null_scores(seen: Evidence, *, settings: FractionSettings) -> Null:
+def arm_likelihood(deviation: Array, variance: Array, *, altered: float) -> Array:
+    """Log likelihood ratio of a tumor of altered arms against none at each of ``SCORE_FRACTIONS``.
+
+    One copy more or less changes the ratio by T/2; when a share ``altered`` of the arms y has one,
+    they vary by  v = altered * T^2 / 4  beyond what healthy ones vary by, s^2:
+
+        log LR = sum over arms of  (y^2/s^2 * v/(s^2 + v) - log(1 + v/s^2)) / 2
+    """
+    extra = altered * SCORE_FRACTIONS[:, None] ** 2 / 4
+    each = deviation**2 / variance * extra / (variance + extra) - np.log1p(extra / variance)
+    return np.asarray(0.5 * each.sum(axis=1))
+
+
+def null_scores(
+    seen: Evidence, noise: HealthyNoise, arms: Arms, *, settings: FractionSettings
+) -> Null:
     """The same score for healthy genomes simulated with this sample's depth and noise."""
     rng = np.random.default_rng(settings.seed)
     pairs = [
-        detection_score(replace(seen, ratio=1 + noise(seen, rng, tail_df=settings.tail_df)),
+        detection_score(replace(seen, ratio=1 + noise.draw(rng, tail_df=settings.tail_df)), arms,
                         settings=settings)
         for _ in range(settings.null_draws)
     ]  # fmt: skip
     scores, fractions = zip(*pairs, strict=True)
     return Null(np.array(scores), np.array(fractions))
-
-
-def noise(seen: Evidence, rng: np.random.Generator, *, tail_df: int) -> Array:
-    """One draw of the noise of all windows: waves that a chromosome and a block share, and t noise
-    of each window, so that regions of each size vary as the dispersion says."""
-    n = len(seen.ratio)
-    chrom = np.cumsum(seen.first) - 1
-    position = np.arange(n) - np.flatnonzero(seen.first)[chrom]
-    _, block = np.unique(chrom * n + position // seen.block, return_inverse=True)
-    slow = rng.normal(0, seen.chrom_tau, size=int(chrom.max()) + 1)[chrom]
-    of_block = np.sqrt(seen.block_tau**2 - seen.chrom_tau**2)
-    wave = rng.normal(0, of_block, size=int(block.max()) + 1)[block]
-    own = np.sqrt(np.maximum(seen.tau2 - seen.block_tau**2, 0.0) + seen.counting)
-    own *= np.sqrt(tail_scale2(tail_df))
-    return np.asarray(slow + wave + own * rng.standard_t(tail_df, size=n))
 
 
 def tail_probability(score: float, null: Array) -> float:
@@ -113,7 +153,9 @@ def limit_of_blank(null: Null) -> float:
     return float(np.quantile(null.fractions, LOB_CENTILE))
 
 
-def limit_of_detection(seen: Evidence, null: Array, *, settings: FractionSettings) -> float:
+def limit_of_detection(
+    seen: Evidence, noise: HealthyNoise, arms: Arms, null: Array, *, settings: FractionSettings
+) -> float:
     """Smallest fraction detected in 95 % of simulated tumors; NaN when the grid has none.
 
     The tumors are near-diploid and have gained or lost one copy of ``lod_altered`` of the genome,
@@ -124,7 +166,7 @@ def limit_of_detection(seen: Evidence, null: Array, *, settings: FractionSetting
     low, high = -1, len(SCORE_FRACTIONS)
     while high - low > 1:
         middle = (low + high) // 2
-        powers[middle] = _power(seen, null, middle, settings=settings)
+        powers[middle] = _power(seen, noise, arms, null, middle, settings=settings)
         low, high = (low, middle) if powers[middle] >= LOD_POWER else (middle, high)
     if high == len(SCORE_FRACTIONS):
         return float("nan")
@@ -133,15 +175,23 @@ def limit_of_detection(seen: Evidence, null: Array, *, settings: FractionSetting
     return float(before + share * (SCORE_FRACTIONS[high] - before))
 
 
-def _power(seen: Evidence, null: Array, trial: int, *, settings: FractionSettings) -> float:
+def _power(
+    seen: Evidence,
+    noise: HealthyNoise,
+    arms: Arms,
+    null: Array,
+    trial: int,
+    *,
+    settings: FractionSettings,
+) -> float:
     """Share of simulated tumors of ``SCORE_FRACTIONS[trial]`` that are detected."""
     rng = np.random.default_rng([settings.seed, 1, trial])
     found = 0
     for _ in range(LOD_DRAWS):
         copies = arm_level_copies(seen, rng, altered=settings.lod_altered)
         level = ratio_of(copies, float(SCORE_FRACTIONS[trial]), float(copies.mean()))
-        drawn = replace(seen, ratio=level * (1 + noise(seen, rng, tail_df=settings.tail_df)))
-        score, _ = detection_score(drawn, settings=settings)
+        drawn = replace(seen, ratio=level * (1 + noise.draw(rng, tail_df=settings.tail_df)))
+        score, _ = detection_score(drawn, arms, settings=settings)
         found += tail_probability(score, null) <= settings.false_positive
     return found / LOD_DRAWS
 

@@ -12,8 +12,9 @@ from scipy.ndimage import median_filter
 from scipy.special import ndtri, stdtrit
 
 from ctcnv.dispersion import Dispersion
+from ctcnv.genome import arm_starts
 from ctcnv.model import FractionSettings
-from ctcnv.normalize import Windows, arm_starts, used_atoms, windows
+from ctcnv.normalize import Windows, used_atoms, windows
 from ctcnv.segment import window_atoms
 
 Array = NDArray[np.float64]
@@ -30,9 +31,7 @@ class Evidence:
     """Windows of one sample as the model sees them, each (n,).
 
     ratio; counting : 1/expected; tau2 : squared over-dispersion; first, arm : whether a chromosome,
-    an arm begins; inflation : by how much neighbouring windows fail to be independent; block_tau :
-    over-dispersion of a region of typical segment size, ``block`` windows wide; chrom_tau : of a
-    chromosome.
+    an arm begins; inflation : by how much neighbouring windows fail to be independent.
     """
 
     ratio: Array
@@ -41,9 +40,6 @@ class Evidence:
     first: NDArray[np.bool_]
     arm: NDArray[np.bool_]
     inflation: float
-    block: int
-    block_tau: float
-    chrom_tau: float
 
     def variance(self, ratio: Array | float = 1.0) -> Array:
         """Variance of a window of this ratio as if windows were independent, (n,)."""
@@ -58,13 +54,21 @@ def evidence(
     max_windows: int,
 ) -> Evidence | None:
     """Autosomal windows of the profile; None when there are too few."""
+    summed = evidence_windows(profile, settings=settings, max_windows=max_windows)
+    if summed is None:
+        return None
+    return evidence_of(summed, dispersion=dispersion, breakpoints=settings.breakpoints)
+
+
+def evidence_windows(
+    profile: pd.DataFrame, *, settings: FractionSettings, max_windows: int
+) -> Windows | None:
+    """Windows that hold enough fragments, ``max_windows`` at most; None when there are too few."""
     size = _window_size(profile, settings=settings, max_windows=max_windows)
     if size is None:
         return None
     summed = windows(profile, atoms=size, arms=True)
-    if len(summed.ratio) < MIN_WINDOWS:
-        return None
-    return evidence_of(summed, dispersion=dispersion, breakpoints=settings.breakpoints)
+    return None if len(summed.ratio) < MIN_WINDOWS else summed
 
 
 def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) -> Evidence:
@@ -81,13 +85,11 @@ def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) 
     block = int(np.clip(round(n / breakpoints), 1, n))
     atoms = float(np.median(summed.atoms))
     block_tau = float(dispersion.at(block * atoms))
-    chrom_tau = min(block_tau, float(dispersion.at(summed.atoms.sum() / max(1, first.sum()))))
     one = float(np.median(counting + tau2))
     together = block_tau**2 + float(np.median(counting)) / block
     inflation = max(1.0, together * block / one)
     arm = arm_starts(summed.start, summed.end, first)
-    return Evidence(summed.ratio, counting, tau2, first, arm, inflation, block, block_tau,
-                    chrom_tau)  # fmt: skip
+    return Evidence(summed.ratio, counting, tau2, first, arm, inflation)
 
 
 def tail_scale2(tail_df: int) -> float:

@@ -18,9 +18,11 @@ import pandas as pd
 
 from ctcnv import detection
 from ctcnv.dispersion import Dispersion
-from ctcnv.evidence import evidence, without_isolated
+from ctcnv.evidence import evidence, evidence_of, evidence_windows, without_isolated
+from ctcnv.healthy import healthy_noise
 from ctcnv.mixture import dna_fraction
 from ctcnv.model import FractionSettings
+from ctcnv.normals import Grid, Summed
 from ctcnv.posterior import Posterior, posterior_surface, solutions
 from ctcnv.schema import FRACTION, GRID, SOLUTIONS
 
@@ -40,25 +42,33 @@ class FractionResult:
 
 
 def estimate(
-    profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
-) -> FractionResult:
-    """Tumor fraction of a profile with interval, limits, status, surface and solutions."""
+    profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings,
+    normals: tuple[Grid, Summed] | None,
+) -> FractionResult:  # fmt: skip
+    """Tumor fraction of a profile with interval, limits, status, surface and solutions.
+
+    normals : windows and libraries of the panel's NORMALS table; None without a panel.
+    """
     profile = without_isolated(profile, dispersion=dispersion, settings=settings)
-    fine, scored, scout = (
+    fine, scout = (
         evidence(profile, dispersion=dispersion, settings=settings, max_windows=n)
-        for n in (settings.max_windows, detection.SCORE_WINDOWS, SCOUT_WINDOWS)
+        for n in (settings.max_windows, SCOUT_WINDOWS)
     )
-    if fine is None or scored is None or scout is None:
+    large = evidence_windows(profile, settings=settings, max_windows=detection.SCORE_WINDOWS)
+    if fine is None or large is None or scout is None:
         return failed("too few fragments or usable atoms")
-    null = detection.null_scores(scored, settings=settings)
-    score, _ = detection.detection_score(scored, settings=settings)
+    scored = evidence_of(large, dispersion=dispersion, breakpoints=settings.breakpoints)
+    noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
+    arms = detection.arms_of(scored, noise)
+    null = detection.null_scores(scored, noise, arms, settings=settings)
+    score, _ = detection.detection_score(scored, arms, settings=settings)
     p_value = detection.tail_probability(score, null.scores)
     detected = p_value <= settings.false_positive
     posterior = posterior_surface(fine, scout, settings=settings)
     odds = settings.prior_tumor / (1 - settings.prior_tumor) * np.exp(min(posterior.log_bayes, 500))
     p_tumor = float(odds / (1 + odds))
     modes = solutions(posterior) if detected else SOLUTIONS.empty()
-    lod = detection.limit_of_detection(scored, null.scores, settings=settings)
+    lod = detection.limit_of_detection(scored, noise, arms, null.scores, settings=settings)
     row = {
         **_interval(posterior, detected=detected, p_tumor=p_tumor),
         "lob": detection.limit_of_blank(null),

@@ -1,11 +1,17 @@
-"""The human reference builds, told apart by the lengths of their chromosomes."""
+"""The human reference builds, told apart by the lengths of their chromosomes, and their arms."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ctcnv.schema import CHROMOSOMES, chrom_key
+
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -56,3 +62,23 @@ def find_build(ends: Mapping[str, int], *, rounded_to: int = 1) -> GenomeBuild |
     """The one build that the chromosomes' ends fit; None when there is none, or more than one."""
     fitting = [build for build in BUILDS if build.fits(ends, rounded_to=rounded_to)]
     return fitting[0] if len(fitting) == 1 else None
+
+
+#: A stretch of a chromosome without any used atom that is at least this long, in bp, and the
+#: longest of its chromosome, is taken for the centromere (2.7 to 30 Mb in the human builds).
+CENTROMERE_BP = 1_500_000
+
+
+def arm_starts(start: NDArray[np.int64], end: NDArray[np.int64], first: Mask) -> Mask:
+    """Where an arm begins, (n,): at ``first``, where a chromosome begins, and after the longest
+    stretch between the pieces (``start`` to ``end``) of a chromosome that is a centromere."""
+    starts = first.copy()
+    bounds = [*np.flatnonzero(first).tolist(), len(first)]
+    for low, high in itertools.pairwise(bounds):
+        if high - low < 2:
+            continue
+        gap = start[low + 1 : high] - end[low : high - 1]
+        longest = int(np.argmax(gap))
+        if gap[longest] >= CENTROMERE_BP:
+            starts[low + 1 + longest] = True
+    return starts

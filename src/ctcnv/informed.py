@@ -25,6 +25,7 @@ from scipy.special import stdtr, stdtrit
 from ctcnv.dispersion import Dispersion
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import mad_sd
+from ctcnv.waves import BLOCK, LEAST_VARIANCE, Covariance, learned
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -34,17 +35,9 @@ Mask = NDArray[np.bool_]
 MIN_NORMALS = 6
 #: The template's events must exceed their own noise by this factor for a slope to mean anything.
 MIN_SIGNAL = 4.0
-#: Least variance of a window beyond counting, so that a calm panel does not promise none at all.
-LEAST_VARIANCE = 1e-6
-#: A direction with less than this share of the strongest one's variance is left out.
-LEAST_POWER = 1e-6
-#: A window with less than this share of the typical expectation says next to nothing.
-LEAST_EXPECTED = 0.2
 #: Windows of the running median out of which a focal event stands, and by how many standard
 #: deviations; up to 10 Mb are focal then.
 FOCAL_WINDOWS, FOCAL_SD = 21, 5.0
-#: Windows of a block, about 10 Mb: waves show beyond counting, and a genome still has 250 of them.
-BLOCK = 10
 #: Lengths of the regions in windows in which a change of the profile is looked for.
 REGION_WINDOWS = (10, 20, 40, 80)
 #: The typical variance of regions of a size weighs like so many normals beside a region's own.
@@ -56,52 +49,6 @@ KNOWN = 1e6
 
 
 # Noise of healthy plasma -----------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Covariance:
-    """Covariance of the windows of a healthy library beyond counting: diag(own) + axes axes'.
-
-    own : (n,) variances; axes : (n, k).
-    """
-
-    own: Array
-    axes: Array
-
-    def variance(self, weights: Array) -> float:
-        """Variance of a weighted sum of windows, weights (n,)."""
-        return float(weights**2 @ self.own + np.sum((self.axes.T @ weights) ** 2))
-
-    def precise(self, counting: Array, columns: Array) -> Array:
-        """(diag(counting) + this)^-1 columns; columns (n, c). By the identity of Woodbury."""
-        weight = (1 / (counting + self.own))[:, None]
-        scaled = weight * columns
-        if self.axes.shape[1] == 0:
-            return np.asarray(scaled)
-        on_axes = weight * self.axes
-        inner = np.eye(self.axes.shape[1]) + self.axes.T @ on_axes
-        return np.asarray(scaled - on_axes @ np.linalg.solve(inner, on_axes.T @ columns))
-
-
-def learned(deviation: Array, expected: Array) -> Covariance:
-    """The covariance that normals show, each (normals, n), two normals or more.
-
-    The products of the normals' deviations, (normals, normals), less what counting adds to them,
-    give the directions in which healthy libraries vary together. What these leave of the variance
-    of a window beyond counting is drawn half-way to the mean of all windows.
-    """
-    m = len(deviation)
-    z = deviation - deviation.mean(axis=0)
-    counting = 1 / expected
-    total = np.sum(z**2, axis=0) / (m - 1) - counting.mean(axis=0)
-    power, vectors = np.linalg.eigh((z @ z.T - np.diag(counting.sum(axis=1))) / (m - 1))
-    clear = power > max(power[-1], 0.0) * LEAST_POWER
-    directions = z.T @ vectors[:, clear]
-    directions /= np.sqrt(np.sum(directions**2, axis=0))
-    axes = directions * np.sqrt(power[clear])
-    rest = total - np.sum(axes**2, axis=1)
-    typical = max(float(rest.mean()), LEAST_VARIANCE)
-    return Covariance(np.maximum((np.maximum(rest, 0.0) + typical) / 2, LEAST_VARIANCE), axes)
 
 
 def predicted(dispersion: Dispersion, chrom: NDArray[np.object_], atoms: Ints) -> Covariance:
@@ -162,16 +109,6 @@ def healthy(normals: Summed, chrom: NDArray[np.object_]) -> Healthy:
 
 
 # Windows ---------------------------------------------------------------------------------------
-
-
-def usable(libraries: Summed) -> Mask:
-    """Windows on which every library, (libraries, n), has enough of its typical expectation."""
-    expected = np.where(libraries.expected > 0, libraries.expected, np.nan)
-    known = np.isfinite(expected).any(axis=1)
-    if not known.all():
-        return np.zeros(expected.shape[1], dtype=bool)
-    typical = np.nanmedian(expected, axis=1, keepdims=True)
-    return np.asarray((libraries.expected >= LEAST_EXPECTED * typical).all(axis=0))
 
 
 def focal(ratio: Array, variance: Array, chrom: NDArray[np.object_]) -> Mask:

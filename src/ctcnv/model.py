@@ -108,8 +108,10 @@ class PonSettings(Settings):
     min_factor: float
     max_factor: float
     max_spread: float
+    max_relative_spread: float
     outlier_noise: float
     outlier_p: float
+    waves: int
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 """Observed and expected fragments per atom.
 
-    expected = library size x callable bases x GC curve x mappability curve x panel factor
+    expected = library size x callable bases x GC curve x mappability curve x panel factor x waves
 
 so that every later ratio is ``sum(observed) / sum(expected)``. The curves are those of the library
-itself; the factor is what the normals show at the atom after the same correction. X and Y are
-expected at the number of copies that a normal cell of the inferred sex has.
+itself; the factor is what the normals show at the atom after the same correction, the waves are
+what they vary by together, as far as this library has them. X and Y are expected at the number of
+copies that a normal cell of the inferred sex has.
 """
 
 from __future__ import annotations
@@ -19,9 +20,11 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_smoothing_spline
 
 from ctcnv.dispersion import Dispersion
+from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import difference_sd
 from ctcnv.schema import chrom_key, is_autosome
+from ctcnv.waves import Waves, without_waves
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -40,22 +43,26 @@ MIN_SEX_FRAGMENTS = 200
 class Panel:
     """What normalize needs of the panel of normals, row by row with the atoms.
 
-    factor : (n,) NaN = left out; reason : (n,) text or None; n_normals : donors used.
+    factor : (n,) NaN = left out; reason : (n,) text or None; n_normals : donors used; waves : what
+    the donors vary by together, None to leave waves in.
     """
 
     factor: Array
     reason: NDArray[np.object_]
     n_normals: int
+    waves: Waves | None = None
 
 
 @dataclass(frozen=True)
 class Normalized:
-    """A profile with what was learned on the way."""
+    """A profile with what was learned on the way; ``waves`` is the standard deviation of those that
+    were taken out."""
 
     profile: pd.DataFrame
     sex: str | None
     fragments: int
     noise: float
+    waves: float = 0.0
 
     @property
     def sufficient(self) -> bool:
@@ -68,7 +75,8 @@ class Normalized:
         used = int(self.profile["expected"].notna().sum())
         return (
             f"{used} of {len(self.profile)} atoms used; {self.fragments} autosomal fragments; "
-            f"sex {self.sex or 'unclear'}; noise {self.noise:.2f} x counting noise"
+            f"sex {self.sex or 'unclear'}; waves of {100 * self.waves:.2f} % taken out; noise "
+            f"{self.noise:.2f} x counting noise"
         )
 
 
@@ -119,8 +127,10 @@ def normalize(
     expected[unclear | absent] = np.nan
     expected *= copies / 2
     profile = _profile(bins, observed, expected, copies, reason)
-    noise = noise_over_counting(profile)
-    return Normalized(profile, sex, fragments, noise)
+    waves = 0.0
+    if panel is not None and panel.waves is not None:
+        profile, waves = without_waves(profile, panel.waves)
+    return Normalized(profile, sex, fragments, noise_over_counting(profile), waves)
 
 
 def _base(bins: pd.DataFrame) -> Array:
@@ -221,12 +231,15 @@ def _curve(x: Array, observed: Array, base: Array, use: Mask, settings: Normaliz
         fitted = make_smoothing_spline(centre, value, w=total / total.mean())(clamped)
     else:
         fitted = np.interp(clamped, centre, value)
-    # A spline may dip below zero in a sparse tail; the smallest stratum is the floor.
-    fitted = np.maximum(fitted, max(float(value.min()), 1e-3 * float(value.mean())))
+    # A spline may dip below zero in a sparse tail. A strong bias goes on falling beyond the centre
+    # of the last stratum: a floor at its very value would make GC-rich chromosomes look lost.
+    fitted = np.maximum(fitted, max(FLOOR * float(value.min()), 1e-3 * float(value.mean())))
     mean = float(np.average(fitted[inside], weights=base[inside]))
     return np.where(np.isfinite(x), fitted / mean, np.nan)
 
 
+#: Least value of a curve as a share of its smallest stratum.
+FLOOR = 0.3
 #: The smoothing spline needs at least five points.
 MIN_KNOTS = 5
 
@@ -327,26 +340,6 @@ class Windows:
                        self.observed[keep], self.expected[keep])  # fmt: skip
 
 
-#: A stretch of a chromosome without any used atom that is at least this long, in bp, and the
-#: longest of its chromosome, is taken for the centromere (2.7 to 30 Mb in the human builds).
-CENTROMERE_BP = 1_500_000
-
-
-def arm_starts(start: NDArray[np.int64], end: NDArray[np.int64], first: Mask) -> Mask:
-    """Where an arm begins, (n,): at ``first``, where a chromosome begins, and after the longest
-    stretch between the pieces (``start`` to ``end``) of a chromosome that is a centromere."""
-    starts = first.copy()
-    bounds = [*np.flatnonzero(first).tolist(), len(first)]
-    for low, high in itertools.pairwise(bounds):
-        if high - low < 2:
-            continue
-        gap = start[low + 1 : high] - end[low : high - 1]
-        longest = int(np.argmax(gap))
-        if gap[longest] >= CENTROMERE_BP:
-            starts[low + 1 + longest] = True
-    return starts
-
-
 def used_atoms(profile: pd.DataFrame, *, autosomes: bool = True) -> Mask:
     """Which atoms carry an expectation, (n,)."""
     expected = profile["expected"].to_numpy(dtype=float)
@@ -405,14 +398,15 @@ def noise_over_counting(profile: pd.DataFrame) -> float:
     return difference_sd(summed.ratio) / counting
 
 
-def own_dispersion(profile: pd.DataFrame) -> Dispersion:
-    """Over-dispersion of a library from itself, where no panel can tell it.
+def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
+    """Sizes of regions in atoms, the variance of a library's ratios at each beyond counting, and
+    its standard error, each (k,).
 
-    At each size: difference_sd(ratio)^2 minus the counting variance, floored at zero. Only sizes
-    are read off at which breakpoints touch few of the differences; for larger regions the
-    over-dispersion is taken to fall as size^-0.25, slower than that of healthy plasma (SIZE_SLOPE).
+    The variance is difference_sd(ratio)^2, whose square is known to 8/n of n windows: a median
+    deviation is worth 0.37 of the windows, and neighbouring differences share one. Only sizes are
+    read off at which breakpoints touch few of the differences.
     """
-    sizes, taus = [], []
+    sizes, excess, errors = [], [], []
     size = 1
     while True:
         summed = windows(profile, atoms=size)
@@ -421,9 +415,22 @@ def own_dispersion(profile: pd.DataFrame) -> Dispersion:
         counting = float(np.median(1 / summed.expected))
         # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
         if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
+            variance = difference_sd(summed.ratio) ** 2
             sizes.append(float(size))
-            taus.append(float(np.sqrt(max(0.0, difference_sd(summed.ratio) ** 2 - counting))))
+            excess.append(variance - counting)
+            errors.append(variance * np.sqrt(8 / len(summed.ratio)))
         size *= 2
+    return np.array(sizes), np.array(excess), np.array(errors)
+
+
+def own_dispersion(profile: pd.DataFrame) -> Dispersion:
+    """Over-dispersion of a library from itself, where no panel can tell it.
+
+    At each size of ``own_excess``, floored at zero; for larger regions it is taken to fall as
+    size^-0.25, slower than that of healthy plasma (SIZE_SLOPE).
+    """
+    at, excess, _ = own_excess(profile)
+    sizes, taus = at.tolist(), np.sqrt(np.maximum(excess, 0.0)).tolist()
     if not sizes:
         return Dispersion(np.array([1.0]), np.array([0.0]))
     n_atoms = int(profile["expected"].notna().sum())
@@ -436,6 +443,8 @@ def own_dispersion(profile: pd.DataFrame) -> Dispersion:
 #: With 60 breakpoints in a genome, at most one difference in five is touched by one.
 MIN_WINDOWS_FOR_NOISE = 300
 MIN_FRAGMENTS_FOR_NOISE = 20
+#: Standard errors by which a library's own over-dispersion must exceed the panel's.
+OWN_SIGNIFICANCE = 3.0
 #: Over-dispersion is taken to fall with this power of the region's size. In 47 healthy donors it
 #: fell faster, about 0.37 from 1 to 32 Mb (docs/validation.md): the smaller power is safe.
 SIZE_SLOPE = 0.25
@@ -445,10 +454,22 @@ def sample_dispersion(profile: pd.DataFrame, panel: Dispersion | None) -> Disper
     """The over-dispersion to use for a sample: the panel's, or its own where that is larger.
 
     A library that was made in another way than the normals is noisier than they say; it must not
-    be given their confidence. Without a panel its own is all there is.
+    be given their confidence. Its own is believed at sizes where it exceeds the panel's by
+    ``OWN_SIGNIFICANCE`` standard errors: a shallow sample shows more and less by chance. For
+    regions larger than can be read off the largest that can decides. Without a panel the sample's
+    own is all there is.
     """
+    if panel is None:
+        return own_dispersion(profile)
+    sizes, excess, error = own_excess(profile)
+    clear = excess - OWN_SIGNIFICANCE * error > panel.at(sizes) ** 2
+    if not clear.any():
+        return panel
     own = own_dispersion(profile)
-    return own if panel is None else panel.at_least(own)
+    beyond = np.full(len(own.atoms) - len(sizes), clear[-1])
+    return panel.at_least(
+        Dispersion(own.atoms, np.where(np.concatenate([clear, beyond]), own.tau, 0.0))
+    )
 
 
 def short_share(counts: pd.DataFrame) -> float | None:

@@ -6,7 +6,7 @@ projects them on a patient's tumor and so learns what healthy plasma looks like 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,6 +53,10 @@ class Summed:
         """observed / expected - 1, (libraries, n); NaN where nothing is expected."""
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.where(self.expected > 0, self.observed / self.expected - 1, np.nan)
+
+    def subset_of(self, keep: Mask) -> Summed:
+        """The libraries where ``keep`` is true."""
+        return Summed(self.atoms[keep], self.observed[keep], self.expected[keep])
 
     def subset(self, keep: Mask | Ints) -> Summed:
         """The windows where ``keep`` is true."""
@@ -107,29 +111,39 @@ def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None
     return Summed(atoms[None, :], seen[None, :].astype(float), wanted[None, :].astype(float))
 
 
-def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
-    """The NORMALS table from profiles that were each corrected by a panel without their own.
+def together(profiles: Sequence[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
+    """Profiles, one or more with rows as in ``pon``, on common windows.
 
-    left : by name, rows as in ``pon``; only atoms that the panel uses are summed, so that the sums
-    are of the same atoms as a sample's. Windows without such an atom in any normal are left out.
+    Only atoms that the panel uses are summed, so that the sums are of the same atoms as a sample's.
+    Windows without such an atom in any profile are left out.
     """
-    if not left:
-        return NORMALS.empty()
     grid = grid_of(pon)
     window = window_of(pon, grid)
     use = pon["factor"].notna().to_numpy(dtype=bool)
-    each = {name: sums(profile, window, len(grid), use=use) for name, profile in left.items()}
-    seen = np.flatnonzero(np.sum([one.atoms[0] for one in each.values()], axis=0) > 0)
+    each = [sums(profile, window, len(grid), use=use) for profile in profiles]
+    summed = Summed(*(np.concatenate([getattr(one, name) for one in each])
+                      for name in ("atoms", "observed", "expected")))  # fmt: skip
+    seen = summed.atoms.sum(axis=0) > 0
+    return grid.subset(seen), summed.subset(seen)
+
+
+def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
+    """The NORMALS table from profiles that were each corrected by a panel without their own.
+
+    left : by name, rows as in ``pon``.
+    """
+    if not left:
+        return NORMALS.empty()
+    grid, summed = together(list(left.values()), pon)
     parts = [
         pd.DataFrame(
             {
-                "sample": name, "chrom": grid.chrom[seen], "start": grid.start[seen],
-                "end": grid.end[seen], "atoms": one.atoms[0][seen],
-                "observed": one.observed[0][seen].astype(np.int64),
-                "expected": one.expected[0][seen],
+                "sample": name, "chrom": grid.chrom, "start": grid.start, "end": grid.end,
+                "atoms": summed.atoms[i], "observed": summed.observed[i].astype(np.int64),
+                "expected": summed.expected[i],
             }
         )
-        for name, one in each.items()
+        for i, name in enumerate(left)
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 

@@ -9,8 +9,8 @@ normals that do not fit, and the rate of false positives of the very tests that 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -20,16 +20,22 @@ from ctcnv import detection, evidence
 from ctcnv import genes as genes_step
 from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
+from ctcnv.healthy import healthy_noise
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
     Normalized,
     Panel,
+    Windows,
+    noise_over_counting,
     normalize,
     own_dispersion,
     sample_dispersion,
     windows,
 )
+from ctcnv.normals import Grid, Summed
 from ctcnv.robust import MAD_TO_SD, mad_sd
+from ctcnv.schema import WAVES
+from ctcnv.waves import MIN_NORMALS, Waves, waves_of, without_waves
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -42,10 +48,14 @@ NOISE_WINDOWS = 300
 MIN_FOR_LEAVE_ONE_OUT = 3
 #: Fewest windows of a normal from which a robust spread is read off.
 MIN_WINDOWS = 40
+#: Fewest regions whose spread is read off at all.
+MIN_CHROMOSOMES = 15
 #: Fewest expected fragments of a window for its ratio to be near normal.
 MIN_FRAGMENTS = 20
 #: Share of normals up to which a deviation is taken for a variant of theirs.
 RARE = 1 / 3
+#: Least typical spread of atoms: a shallow panel shows none in most of them.
+LEAST_SPREAD = 0.005
 #: A spread is believed when it stands out of its own counting error by this many deviations.
 SPREAD_SIGNIFICANCE = 3.0
 
@@ -59,6 +69,7 @@ class PonResult:
     donors: pd.DataFrame
     genes: pd.DataFrame
     normals: pd.DataFrame
+    waves: pd.DataFrame
     n_normals: int
 
 
@@ -107,17 +118,18 @@ def build(
                 "%d normals: too few to leave one out; the noise of each sample will be read off "
                 "itself and false-positive rates are not known", len(used),
             )  # fmt: skip
-            left = {}
+            table, left = factor.table(bins), Left({}, WAVES.empty())
             dispersion = _largest([own_dispersion(n.profile) for n in donors.normalized])
             break
-        left = {
-            name: normalize(counts[i], bins, settings=normalize_settings,
-                            panel=factor.without(k, bins))
-            for k, (name, i) in enumerate(zip(donors.names, used, strict=True))
-        }  # fmt: skip
-        dispersion = measured_dispersion([n.profile for n in left.values()])
+        table = factor.table(bins)
+        left = leave_one_out(
+            {names[i]: counts[i] for i in used}, bins, factor, table,
+            normalize_settings=normalize_settings, most=settings.waves,
+        )  # fmt: skip
+        dispersion = measured_dispersion([n.profile for n in left.normalized.values()])
         checks |= {
-            name: _check(n, dispersion, fraction_settings) for name, n in left.items()
+            name: _check(n, dispersion, fraction_settings, normals=others)
+            for (name, n), others in zip(left.normalized.items(), left.others(table), strict=True)
         }  # fmt: skip
         outliers = _outliers({name: checks[name] for name in donors.names}, settings)
         # One bad normal makes the others look bad: the worst go first, then all is judged again.
@@ -131,14 +143,14 @@ def build(
         for name in worst:
             reason[name] = outliers[name]
             log.warning("normal %s is left out: %s", name, outliers[name])
-    table = factor.table(bins)
     log_cost(donors, n_normals=len(used))
     return PonResult(
         table,
         dispersion.frame(),
         _donor_table(names, alone, reason, remarks, checks),
-        _gene_checks(left, gene_table, dispersion, genes_settings),
-        normals_step.table({name: n.profile for name, n in left.items()}, table),
+        _gene_checks(left.normalized, gene_table, dispersion, genes_settings),
+        normals_step.table({name: n.profile for name, n in left.normalized.items()}, table),
+        left.waves,
         len(used),
     )
 
@@ -241,7 +253,13 @@ class Factors:
         with np.errstate(invalid="ignore", divide="ignore"):
             chance = np.sqrt(np.sqrt(2 / np.maximum(self.keep.sum(0), 1)) * self.n_normals
                              / np.maximum(self.sum_expected, 1e-9))  # fmt: skip
-        noisy = (spread > self.settings.max_spread) & (spread > SPREAD_SIGNIFICANCE * chance)
+        clear = spread > SPREAD_SIGNIFICANCE * chance
+        usual = np.isfinite(factor) & bins["usable"].to_numpy(dtype=bool)
+        typical = max(float(np.median(spread[usual])) if usual.any() else 0.0, LEAST_SPREAD)
+        # Where common germline variants lie (17q12, beside ERBB2) healthy people differ.
+        varied = clear & (spread > self.settings.max_relative_spread * typical)
+        reason[varied] = "differs between normals far more than other atoms"
+        noisy = clear & (spread > self.settings.max_spread)
         reason[noisy] = "not reproducible between normals"
         high, low = factor > self.settings.max_factor, factor < self.settings.min_factor
         reason[high] = "far more fragments than expected in normals"
@@ -286,13 +304,67 @@ def _spread2(observed: Array, wanted: Array, keep: Mask) -> Array:
     return np.asarray(np.maximum(excess / np.maximum(square, 1e-300), 0.0))
 
 
-def panel_of(pon: pd.DataFrame) -> Panel:
-    """What normalize needs of the PON table."""
+def panel_of(pon: pd.DataFrame, waves: pd.DataFrame) -> Panel:
+    """What normalize needs of the tables PON and WAVES.
+
+    Raises ValueError when the waves are not on the same windows.
+    """
     return Panel(
         pon["factor"].to_numpy(dtype=float),
         pon["reason"].to_numpy(dtype=object),
         int(pon["n_normals"].max()) if len(pon) else 0,
+        Waves.from_frame(waves),
     )
+
+
+# Waves -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Left:
+    """Normals corrected by panels without them, by name, and the waves of them all (WAVES)."""
+
+    normalized: dict[str, Normalized]
+    waves: pd.DataFrame
+
+    def others(self, table: pd.DataFrame) -> Iterator[tuple[Grid, Summed]]:
+        """For each normal, all but that one on common windows; table : the PON table."""
+        profiles = [found.profile for found in self.normalized.values()]
+        grid, summed = normals_step.together(profiles, table)
+        each = np.arange(len(profiles))
+        for i in each:
+            yield grid, summed.subset_of(each != i)
+
+
+def leave_one_out(
+    counts: dict[str, pd.DataFrame], bins: pd.DataFrame, factors: Factors, table: pd.DataFrame, *,
+    normalize_settings: NormalizeSettings, most: int,
+) -> Left:  # fmt: skip
+    """Each normal as corrected by the factors and the waves of the others.
+
+    counts : by name, in the order of ``factors``; table : the PON table, which says the atoms that
+    are used; most : waves at most. Where the others are too few to show waves, none are taken out.
+    """
+    most = most if len(counts) > MIN_NORMALS else 0
+    plain = {
+        name: normalize(one, bins, settings=normalize_settings, panel=factors.without(k, bins))
+        for k, (name, one) in enumerate(counts.items())
+    }
+    # what no sample is judged by must not tell how samples vary
+    unused = table["factor"].isna().to_numpy(dtype=bool)
+    plain = {
+        name: replace(n, profile=n.profile.assign(expected=n.profile["expected"].mask(unused)))
+        for name, n in plain.items()
+    }
+    grid, summed = normals_step.together([n.profile for n in plain.values()], table)
+    each = np.arange(len(plain))
+    corrected = {}
+    for i, (name, found) in enumerate(plain.items()):
+        waves = waves_of(summed.subset_of(each != i), grid, most=most)
+        profile, sd = without_waves(found.profile, waves)
+        corrected[name] = replace(found, profile=profile, noise=noise_over_counting(profile),
+                                  waves=sd)  # fmt: skip
+    return Left(corrected, waves_of(summed, grid, most=most).frame())
 
 
 # Dispersion ------------------------------------------------------------------------------------
@@ -301,29 +373,40 @@ def panel_of(pon: pd.DataFrame) -> Panel:
 def measured_dispersion(profiles: Sequence[pd.DataFrame]) -> Dispersion:
     """Over-dispersion by region size from profiles that were corrected by a panel without them.
 
-    At 1, 2, 4, ... atoms: mean over the normals of  mad_sd(ratio)^2 - median(1/expected), floored
-    at zero. The mean, not the median: a new sample may be like the noisier normals.
+    At 1, 2, 4, ... atoms, up to the size of chromosomes: mean over the normals of
+    sd(ratio)^2 - median(1/expected), floored at zero. The mean, not the median: a new sample may be
+    like the noisier normals. sd is the robust one of ``mad_sd`` where there are ``MIN_WINDOWS``,
+    and the root mean square about 1 where there are fewer: what sets single chromosomes apart.
     """
     sizes: list[float] = []
     taus: list[float] = []
     size = 1
+    before = -1
     while True:
-        excess = []
-        for profile in profiles:
-            summed = windows(profile, atoms=size)
-            if len(summed.ratio) < MIN_WINDOWS or np.median(summed.expected) < MIN_FRAGMENTS:
-                continue
-            excess.append(mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected)))
-        longest = max(len(windows(p, atoms=size).ratio) for p in profiles)
-        if longest < MIN_WINDOWS:
+        each = [windows(profile, atoms=size) for profile in profiles]
+        longest = max(len(summed.ratio) for summed in each)
+        if longest == before or longest < MIN_CHROMOSOMES:
             break
+        excess = [
+            _excess(summed)
+            for summed in each
+            if len(summed.ratio) >= MIN_CHROMOSOMES and np.median(summed.expected) >= MIN_FRAGMENTS
+        ]
         if excess:
             sizes.append(float(size))
             taus.append(float(np.sqrt(max(0.0, float(np.mean(excess))))))
+        before = longest
         size *= 2
     if not sizes:
         return _largest([own_dispersion(profile) for profile in profiles])
     return Dispersion(np.array(sizes), np.array(taus))
+
+
+def _excess(summed: Windows) -> float:
+    """Variance of the ratios of windows beyond counting."""
+    if len(summed.ratio) < MIN_WINDOWS:
+        return float(np.mean((summed.ratio - 1) ** 2 - 1 / summed.expected))
+    return mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
@@ -343,25 +426,32 @@ class _Check:
     p_value: float
 
 
-def _check(left: Normalized, dispersion: Dispersion, settings: FractionSettings) -> _Check:
+def _check(
+    left: Normalized, dispersion: Dispersion, settings: FractionSettings, *,
+    normals: tuple[Grid, Summed],
+) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
     noisier = sample_dispersion(left.profile, dispersion)
     return _Check(
         regional_noise(left.profile),
-        *_fraction_of(left.profile, dispersion=noisier, settings=settings),
+        *_fraction_of(left.profile, dispersion=noisier, settings=settings, normals=normals),
     )
 
 
 def _fraction_of(
-    profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings
-) -> tuple[float, float]:
+    profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings,
+    normals: tuple[Grid, Summed],
+) -> tuple[float, float]:  # fmt: skip
     profile = evidence.without_isolated(profile, dispersion=dispersion, settings=settings)
-    seen = evidence.evidence(profile, dispersion=dispersion, settings=settings,
-                                  max_windows=detection.SCORE_WINDOWS)  # fmt: skip
-    if seen is None:
+    large = evidence.evidence_windows(profile, settings=settings,
+                                      max_windows=detection.SCORE_WINDOWS)  # fmt: skip
+    if large is None:
         return float("nan"), float("nan")
-    score, found = detection.detection_score(seen, settings=settings)
-    null = detection.null_scores(seen, settings=settings)
+    seen = evidence.evidence_of(large, dispersion=dispersion, breakpoints=settings.breakpoints)
+    noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
+    arms = detection.arms_of(seen, noise)
+    score, found = detection.detection_score(seen, arms, settings=settings)
+    null = detection.null_scores(seen, noise, arms, settings=settings)
     return found, detection.tail_probability(score, null.scores)
 
 

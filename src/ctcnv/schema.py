@@ -253,6 +253,18 @@ NORMALS = Table(
     "without it; no rows when the panel has fewer than three normals.",
 )  # fmt: skip
 
+WAVES = Table(
+    "pon_waves", 1,
+    (
+        Column("wave", "int", "number from 1, the strongest first"),
+        *_region(of="window"),
+        Column("deviation", "float", "of the ratio where the wave is out by one standard deviation "
+               "of the normals", "ratio"),
+    ),
+    "What the normals vary by together beyond GC and mappability, on windows of the autosomes "
+    "(about 3000); no rows when the panel has too few normals.",
+)  # fmt: skip
+
 PROFILE = Table(
     "profile", 1,
     (
@@ -557,7 +569,7 @@ TRUTH_SEGMENTS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, PROFILE,
+        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
         SEGMENTS,
         FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
     )

@@ -31,6 +31,7 @@ from ctcnv.normals import Grid, Summed
 from ctcnv.robust import weighted_quantile
 from ctcnv.schema import TRACK, is_autosome
 from ctcnv.segment import Z95
+from ctcnv.waves import usable
 
 Array = NDArray[np.float64]
 
@@ -247,9 +248,9 @@ def share_windows(
     x, number, error = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
     keep = np.isfinite(x)
     for one in found.values():
-        keep &= informed_step.usable(one)
+        keep &= usable(one)
     if seen is not None:
-        keep &= informed_step.usable(seen)
+        keep &= usable(seen)
     at = np.flatnonzero(keep)
     if len(at) < MIN_WINDOWS:
         return None

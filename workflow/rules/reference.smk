@@ -37,6 +37,7 @@ rule pon:
         donors="results/reference/pon.donors.tsv",
         genes="results/reference/pon.genes.tsv",
         normals="results/reference/pon.normals.tsv.gz",
+        waves="results/reference/pon.waves.tsv.gz",
     log:
         "logs/reference/pon.log",
     benchmark:
@@ -52,4 +53,5 @@ rule pon:
         "ctcnv pon --counts {input.counts} --bins {input.bins} --genes {input.genes}"
         " {params.settings} --output {output.pon}"
         " --output-dispersion {output.dispersion} --output-donors {output.donors}"
-        " --output-genes {output.genes} --output-normals {output.normals} 2> {log}"
+        " --output-genes {output.genes} --output-normals {output.normals}"
+        " --output-waves {output.waves} 2> {log}"

@@ -59,6 +59,8 @@ rule call:
         genes="results/reference/genes.tsv",
         pon=branch(len(normals) > 0, then="results/reference/pon.tsv.gz"),
         dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
+        waves=branch(len(normals) > 0, then="results/reference/pon.waves.tsv.gz"),
+        normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
         reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
         lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
         variants=branch(

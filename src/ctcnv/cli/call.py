@@ -30,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser)
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
+    parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
     parser.add_argument("--patient", help="patient, for the quality table")
     parser.add_argument("--day", type=int, help="day, for the quality table")
     parser.add_argument("--declared-sex", choices=("female", "male"), help="from the sample sheet")
@@ -51,6 +52,7 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--counts", type=Path, required=True, help="counts.tsv.gz of the sample")
     parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
     parser.add_argument("--pon", type=Path, help="panel of normals, pon.tsv.gz")
+    parser.add_argument("--waves", type=Path, help="the panel's pon.waves.tsv.gz")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -65,8 +67,9 @@ def run(args: argparse.Namespace) -> None:
     use_mutations = settings(args, MutationsSettings)
     use_genes = settings(args, GenesSettings)
     use_qc = settings(args, QcSettings)
-    if (args.pon is None) != (args.dispersion is None):
-        raise ValueError("--pon and --dispersion go together: give both or neither")
+    for name in ("dispersion", "normals"):
+        if (args.pon is None) != (getattr(args, name) is None):
+            raise ValueError(f"--pon and --{name} go together: give both or neither")
     if args.variants is not None and args.output_mutations is None:
         raise ValueError("--variants needs --output-mutations, where each variant is accounted for")
     reads = tables.read(args.reads, schema.READS) if args.reads else None
@@ -76,11 +79,14 @@ def run(args: argparse.Namespace) -> None:
     made, counts, result = normalized(args)
     made.add("genes", gene_table)
     profile = result.profile
+    bins = str(made.meta["bins"])
     dispersion = normalize.sample_dispersion(
-        profile, shared.read_dispersion(args.dispersion, made, bins=str(made.meta["bins"]))
+        profile, shared.read_dispersion(args.dispersion, made, bins=bins)
     )
+    normals = shared.libraries(args.normals, shared.read_normals(args.normals, made, bins=bins))
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
-    found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction)
+    found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction,
+                              normals=normals)  # fmt: skip
     mutation_table = schema.MUTATIONS.empty()
     if given is not None:
         variants.require_genome(given, profile)

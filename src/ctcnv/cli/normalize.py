@@ -43,6 +43,8 @@ def normalized(args: argparse.Namespace) -> tuple[Provenance, Stored, Normalized
     from ctcnv.normalize import normalize
 
     use = settings(args, NormalizeSettings)
+    if (args.pon is None) != (args.waves is None):
+        raise ValueError("--pon and --waves go together: give both or neither")
     made = shared.Provenance()
     bins, identity = tables.read_bins(args.bins)
     counts = made.add("counts", shared.read_sample(args.counts, schema.COUNTS, args.sample,
@@ -53,7 +55,7 @@ def normalized(args: argparse.Namespace) -> tuple[Provenance, Stored, Normalized
                   "settings.normalize": use.as_dict()}  # fmt: skip
     panel = None
     if args.pon is not None:
-        panel = shared.read_panel(args.pon, identity, counts, made)
+        panel = shared.read_panel(args.pon, args.waves, identity, counts, made)
     result = normalize(counts.frame, bins.frame, panel=panel, settings=use)
     log.info("%s", result.summary)
     made.meta |= {"sex": result.sex or "unknown", "fragments": str(result.fragments),

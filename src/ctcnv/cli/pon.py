@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--output", type=Path, required=True, help="pon.tsv.gz to write")
-    for name in ("dispersion", "donors", "genes", "normals"):
+    for name in ("dispersion", "donors", "genes", "normals", "waves"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
     add_settings(parser, NormalizeSettings, PonSettings, FractionSettings, GenesSettings)
 
@@ -74,6 +74,7 @@ def run(args: argparse.Namespace) -> None:
     made.write(args.output_donors, schema.DONORS, result.donors)
     made.write(args.output_genes, schema.PON_GENES, result.genes)
     made.write(args.output_normals, schema.NORMALS, result.normals)
+    made.write(args.output_waves, schema.WAVES, result.waves)
     made.write(args.output, schema.PON, result.pon)
 
 
@@ -92,7 +93,8 @@ def require_target(pon: pd.DataFrame, gene_table: pd.DataFrame, source: Path) ->
     why = sorted({str(reason) for reason in inside["reason"]})
     raise ValueError(
         f"{source}: the panel leaves no usable atom at {TARGET} ({', '.join(why) or 'none there'});"
-        " check the normals, or relax pon.min_factor, pon.max_factor and pon.max_spread"
+        " check the normals, or relax pon.min_factor, pon.max_factor, pon.max_spread and"
+        " pon.max_relative_spread"
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ctcnv.dispersion import Dispersion
     from ctcnv.io.tables import Stored
     from ctcnv.normalize import Panel
+    from ctcnv.normals import Grid, Summed
     from ctcnv.schema import Table
 
 #: Preamble keys of a sample's tables that follow it from step to step.
@@ -68,16 +69,46 @@ def read_dispersion(path: Path | None, made: Provenance, *, bins: str) -> Disper
     return Dispersion.from_frame(stored.frame)
 
 
-def read_panel(path: Path, bins: str, counts: Stored, made: Provenance) -> Panel:
-    """The panel, refused when it was made on other bins or with other read filters."""
+def read_normals(path: Path | None, made: Provenance, *, bins: str) -> pd.DataFrame | None:
+    """The panel's table of normals, or None without a panel; refused when of other bins."""
+    from ctcnv.io import tables
+    from ctcnv.schema import NORMALS
+
+    if path is None:
+        return None
+    stored = made.add("normals", tables.read(path, NORMALS))
+    tables.require_bins(stored, bins, of="the sample")
+    return stored.frame
+
+
+def libraries(path: Path | None, normals: pd.DataFrame | None) -> tuple[Grid, Summed] | None:
+    """Windows and libraries of a table of normals; ValueError names the file that is not one."""
+    from ctcnv import normals as normals_step
+
+    if normals is None:
+        return None
+    try:
+        _, grid, summed = normals_step.read(normals)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return grid, summed
+
+
+def read_panel(path: Path, waves: Path, bins: str, counts: Stored, made: Provenance) -> Panel:
+    """The panel and its waves, refused when made on other bins or with other read filters."""
     from ctcnv.io import tables
     from ctcnv.pon import panel_of
-    from ctcnv.schema import PON
+    from ctcnv.schema import PON, WAVES
 
     stored = made.add("pon", tables.read(path, PON))
     tables.require_bins(stored, bins, of="the sample")
     same_filters(counts, stored.require("settings.count"), of=f"the panel {path}")
-    panel = panel_of(stored.frame)
+    in_waves = made.add("waves", tables.read(waves, WAVES))
+    tables.require_bins(in_waves, bins, of="the sample")
+    try:
+        panel = panel_of(stored.frame, in_waves.frame)
+    except ValueError as error:
+        raise ValueError(f"{waves}: {error}") from error
     made.meta["pon"] = stored.digest
     made.meta["n_normals"] = stored.require("n_normals")
     return panel

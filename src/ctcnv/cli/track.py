@@ -30,7 +30,6 @@ def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
     from ctcnv import schema
     from ctcnv.cli import sample as shared
-    from ctcnv.io import tables
     from ctcnv.normalize import sample_dispersion
     from ctcnv.track import TimePoint, track
 
@@ -45,11 +44,7 @@ def run(args: argparse.Namespace) -> None:
     first = shared.read_sample(args.profile[0], schema.PROFILE, args.samples[0], None)
     bins = first.require("bins")
     panel = shared.read_dispersion(args.dispersion, made, bins=bins)
-    normals = None
-    if args.normals is not None:
-        stored = made.add("normals", tables.read(args.normals, schema.NORMALS))
-        tables.require_bins(stored, bins, of="the samples")
-        normals = stored.frame
+    normals = shared.read_normals(args.normals, made, bins=bins)
     points = []
     for i, sample in enumerate(args.samples):
         read = {}
