@@ -86,7 +86,10 @@ def log_evidence(seen, fraction, ploidies, settings):
 
 def dense(seen, fractions, ploidies, settings):
     """Centres of all cells and their posterior mass, every cell of the same size."""
-    seen = dataclasses.replace(seen, inflation=seen.inflation * settings.misfit)
+    noise = [seen.inflation * (c + t) for c, t in zip(seen.counting, seen.tau2, strict=True)]
+    beyond = max(0.0, np.mean((seen.ratio - 1) ** 2) - np.mean(noise))
+    misfit = 1 + (settings.misfit - 1) * beyond / (beyond + 0.02**2)
+    seen = dataclasses.replace(seen, inflation=seen.inflation * misfit)
     t, p = (side.ravel() for side in np.meshgrid(fractions, ploidies, indexing="ij"))
     # the prior of the fraction is log-uniform: its density falls as 1/T
     logs = np.concatenate([log_evidence(seen, f, ploidies, settings) for f in fractions])
