@@ -124,20 +124,27 @@ Much of this is not a blind test, and must be read so:
 
 - The 47 healthy donors judge the false positives, leave-one-out. They were also looked at when
   `normalize.gc_strata`, `normalize.regional_noise`, `pon.outlier_noise` were chosen, and the rule
-  that a sample's over-dispersion is the larger of the panel's and its own. With the first rules,
-  without that one, 17 of the 47 were left out of the panel, nearly all of one platform and many
-  with the look of a tumor.
-  `fraction.tail_df` was fitted to them, and the covariance of the informed fit chosen on them.
-- The real pair was looked at throughout.
+  for a sample that is noisier than the panel. With the first rules, without that one, 17 of the 47
+  were left out of the panel, nearly all of one platform and many with the look of a tumor.
+  `fraction.tail_df` was fitted to them. That waves are taken out and in blocks of which size, how
+  many, that the null is the covariance of the normals, and the covariance of the informed fit were
+  chosen on them, each donor left out in turn; `pon.max_relative_spread` too.
+- The real pair was looked at throughout. Just before these numbers its second sample was called
+  amplified at ERBB2 because of an atom of 17q12 next to it, where healthy people differ; that made
+  us leave out such atoms.
 - The priors of the genomes, `fraction.no_copy_weight`, `fraction.misfit` and the search on the
   plane of step and ploidy were chosen on a few hundred tumors of `validation/grid.py`. The tumors
   that judge the fraction are others, from a generator that was written without knowing the model
   (`validation/tumors.py`). Four fits to such tumors by an early state were seen before; one of
   them, a wrong ploidy with too short an interval, was a fault that the first tumors showed too.
-- The judge was asked twice. The first time (seed 20261121, 160 tumors, the interval held the truth
-  in 129) quiet genomes of ploidy 4 were taken for diploid; the decays of the two kinds of genomes
-  were made the same after that. The numbers below are of new tumors (seed 20261122). Just after
-  them `low` became 0 for samples that are not detected, which they do not show yet.
+- The judge was asked three times. The first time (seed 20261121, 160 tumors, the interval held the
+  truth in 129) quiet genomes of ploidy 4 were taken for diploid; the decays of the two kinds of
+  genomes were made the same after that. The second time (seed 20261122, 128 tumors) it held it in
+  108, and TF 0.01 to 0.02 was missed nearly always: the waves, the null and the score were made
+  anew. The form of the score (arms beside breakpoints) was chosen on arm-level tumors of the same
+  generator with other seeds, and a fault of the GC curve found on its healthy samples. The numbers
+  below are of new tumors (seed 20261123); all after the last change of the model but where a table
+  says otherwise.
 - The 27 donors and the plasma of cfdnakit were not used to choose anything.
 - The correction of the gene test for correlated widths was made when the first sample's ERBB2
   could have shown 6.01 copies, just short of the target of 6. After it, and changes of the GC
