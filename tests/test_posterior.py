@@ -205,7 +205,7 @@ def test_the_posterior_is_that_of_a_dense_grid():
     few = replace(FAST, max_copies=5, breakpoints=2.0)
     found = step.posterior_surface(seen, settings=few)
     fractions = np.arange(0.01, few.max_fraction, 0.02)
-    ploidies = np.arange(few.min_ploidy + 0.025, few.max_ploidy, 0.05)
+    ploidies = np.arange(few.min_ploidy + 0.05, few.max_ploidy, 0.1)
     change = changes(seen, breakpoints=few.breakpoints, centromere=few.centromere_change)
     first = cuts(seen, change, tail_df=few.tail_df)
     t, p, mass = posterior_slow.dense(seen, first, fractions, ploidies, few)
