@@ -536,8 +536,9 @@ def _table(
         line |= {"vaf": vaf, "vaf_low": low, "vaf_high": high, "ratio": ratio[i],
                  "special": float(special_fraction(vaf)), "used": why[i] is None,
                  "reason": why[i]}  # fmt: skip
-        state = dict.fromkeys(("copies", "multiplicity", "p_clonal", "fraction", "fraction_low",
-                               "fraction_high"), float("nan"))  # fmt: skip
+        state = dict.fromkeys(("copies", "multiplicity", "p_clonal", "ccf", "ccf_low", "ccf_high",
+                               "fraction", "fraction_low", "fraction_high"),
+                              float("nan"))  # fmt: skip
         if why[i] is None and posterior is not None:
             seen = _observed(row, ratio[i], sd[i], settings)
             state |= allele_state(seen, posterior, settings=settings,

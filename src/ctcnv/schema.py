@@ -345,7 +345,7 @@ FRACTION = Table(
 )  # fmt: skip
 
 MUTATIONS = Table(
-    "mutations", 1,
+    "mutations", 2,
     (
         *_region(of="variant"),
         Column("ref", "text", "bases of the reference"),
@@ -367,6 +367,13 @@ MUTATIONS = Table(
                "amplicon", "copies", nullable=True),
         Column("p_clonal", "float", "probability that all tumor cells carry it", "probability",
                nullable=True),
+        Column("ccf", "float", "cancer-cell fraction: share of the tumor cells that carry it, if "
+               "it is of the tumor, averaged over tumor fraction, copies and multiplicity: median; "
+               "empty also when it has more reads than the tumor fraction explains", "fraction",
+               nullable=True),
+        Column("ccf_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("ccf_high", "float", "upper 95 % bound; 1 when all tumor cells may carry it",
+               "fraction", nullable=True),
         Column("fraction", "float", "tumor fraction that it gives, 2V / (m + 2V - C*V) with these "
                "copies C and multiplicity m; empty when none explains it", "fraction",
                nullable=True),
