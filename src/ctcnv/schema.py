@@ -412,7 +412,7 @@ SOLUTIONS = Table(
 )  # fmt: skip
 
 GENES = Table(
-    "genes", 1,
+    "genes", 2,
     (
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
@@ -432,6 +432,8 @@ GENES = Table(
                "be close to zero)", "copies", nullable=True),
         Column("arm_copies", "float", "copies per tumor cell of the rest of the gene's chromosome "
                "arm", "copies", nullable=True),
+        Column("rest_ratio", "float", "observed / expected fragments of the rest of its chromosome",
+               "ratio", nullable=True),
         Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
                "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
                "fraction", "ratio", nullable=True),
