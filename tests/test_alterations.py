@@ -209,7 +209,7 @@ def test_a_gene_that_the_assay_does_not_cover_is_not_told_to_be_wild_type():
     found, why = alterations.mutated(facts_of(mutations=[mutation_row("APC")]), ["KRAS"],
                                      settings=use)  # fmt: skip
     assert found is None
-    assert why == ("mutations: criteria.assayed_genes does not say that KRAS would have been seen")
+    assert why == ("mutations: whether the assay covers KRAS is not known (criteria.assayed_genes)")
 
 
 # --- strata ---
@@ -255,9 +255,13 @@ def test_a_gene_that_is_not_tested_leaves_the_stratum_open():
 
 def test_a_stratum_says_why():
     found = stratum_of(met="amplified", mutations=[mutation_row("PIK3CA")])
-    assert found["stratum"] == "HER2 amplified, concurrent alteration"
+    assert found["stratum"] == "HER2 amplified, with a concurrent alteration"
     assert found["concurrent_reason"] == "mutated: PIK3CA; amplified: MET"
-    assert stratum_of(erbb2="neutral")["stratum"] == "no HER2 amplified, no concurrent alteration"
+    assert stratum_of(erbb2="neutral")["stratum"] == (
+        "HER2 not amplified, without a concurrent alteration"
+    )
+    unclear = stratum_of(erbb2="indeterminate", mutations=None)
+    assert unclear["stratum"] == "HER2 not evaluable, concurrent alterations not evaluable"
     table = alterations.strata([facts_of(genes=[gene_row("ERBB2", 20)])], KNOWN, settings=USE)
     assert list(table.columns) == schema.STRATA.names
     assert isinstance(table, pd.DataFrame)

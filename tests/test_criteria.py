@@ -94,7 +94,7 @@ def test_a_wrong_criterion_is_told_in_one_line(tmp_path, change, said):
     values["criteria"][0] |= change
     path = tmp_path / "criteria.yaml"
     path.write_text(yaml.safe_dump(values))
-    with pytest.raises(ValueError, match="criteria.yaml: ") as caught:
+    with pytest.raises(ValueError, match=r"criteria\.yaml: ") as caught:
         rules.read(path, schema=SCHEMA)
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -353,6 +353,13 @@ def test_an_amplification_with_mutated_kras_is_not_what_triumph_enrolled():
 def test_a_fall_is_judged_by_its_interval(low, high, found):
     facts = facts_of(genes=[gene_row()], day=21, ratio=0.4, ratio_low=low, ratio_high=high)
     assert by_name(facts)["parikh_4_weeks"] == found
+
+
+def test_a_fall_that_is_not_known_says_why_and_not_more():
+    why = "tumor fraction: not evaluable, none seen; ERBB2 excess copies: not evaluable"
+    row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
+                 facts=facts_of(genes=[gene_row()], day=21, reason=why))  # fmt: skip
+    assert row["reason"] == "tumor fraction: not evaluable, none seen"
 
 
 @pytest.mark.parametrize(("day", "shown"), [(0, False), (20, False), (21, True), (35, True),

@@ -20,8 +20,11 @@ ROOT = Path(__file__).resolve().parent.parent
 RULES = ROOT / "config" / "criteria.yaml"
 FAKE = fakes.cases(atom_bp=500_000)["responder"]
 NAMES = [sample.name for sample in FAKE.samples]
-ONE = ["--criteria-certainty", "0.95", "--criteria-min-fraction", "0.1", "--criteria-clonal-ccf",
-       "0.5", "--criteria-absence-fraction", "0.01", "--criteria-assayed-genes", "none"]  # fmt: skip
+ONE = [
+    "--criteria-certainty", "0.95", "--criteria-min-fraction", "0.1",
+    "--criteria-clonal-ccf", "0.5", "--criteria-absence-fraction", "0.01",
+    "--criteria-assayed-genes", "none",
+]  # fmt: skip
 
 
 def prepared(folder: Path) -> dict[str, list[Path]]:
@@ -104,7 +107,7 @@ def test_the_report_shows_each_criterion_with_result_source_and_caveat(folder: P
 
 def test_the_report_shows_the_stratum_and_the_alterations(folder: Path) -> None:
     text = text_of(folder)
-    assert "Stratum: HER2 amplified, concurrent alteration." in text
+    assert "Stratum: HER2 amplified, with a concurrent alteration." in text
     assert "Mutated: KRAS" in text
     assert "40\u00a0% (30\u201350)".replace("\u00a0", " ") in text
     assert "Subclonal" in text
@@ -157,10 +160,10 @@ def test_tables_of_another_patient_are_refused(
 @pytest.mark.parametrize(
     ("rule", "shown"),
     [
-        ("pcn >= 2.4", "plasma copy number \u2265 2.4"),
+        ("pcn >= 2.4", "plasma copy number \u2265\u00a02.4"),
         ("reference_ratio < 2, copies >= 4, copies < 6",
-         "copies over the rest of the chromosome < 2, copies per tumor cell \u2265 4, "
-         "copies per tumor cell < 6"),
+         "copies over the rest of the chromosome <\u00a02, copies per tumor cell \u2265\u00a04, "
+         "copies per tumor cell <\u00a06"),
         ("call amplified, wild_type KRAS or NRAS",
          "call: amplified, no mutation of KRAS or NRAS"),
         ("cleared", "amplified at baseline and not now"),

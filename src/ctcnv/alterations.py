@@ -33,6 +33,11 @@ CONCURRENT_RULE = (
     "evidence against anti-HER2 or anti-EGFR treatment; ERBB2 amplification itself does not count"
 )
 
+#: A stratum in words: ERBB2, and alterations beside it.
+OF_HER2 = {True: "HER2 amplified", False: "HER2 not amplified", None: "HER2 not evaluable"}
+OF_CONCURRENT = {True: "with a concurrent alteration", False: "without a concurrent alteration",
+                 None: "concurrent alterations not evaluable"}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -158,8 +163,8 @@ def mutated(
     missing = [gene for gene in wanted if gene not in covered]
     if missing:
         return None, (
-            f"mutations: criteria.assayed_genes does not say that {', '.join(missing)} would "
-            "have been seen"
+            f"mutations: whether the assay covers {', '.join(missing)} is not known "
+            "(criteria.assayed_genes)"
         )
     fraction = facts.fraction["fraction"]
     if not facts.detected or not fraction >= settings.absence_fraction:
@@ -208,8 +213,7 @@ def stratum(facts: Facts, known: pd.DataFrame, *, settings: CriteriaSettings) ->
         "concurrent": _answer(concurrent),
         "concurrent_rule": CONCURRENT_RULE,
         "concurrent_reason": "; ".join(said),
-        "stratum": f"{_shown('HER2 amplified', her2)}, "
-        f"{_shown('concurrent alteration', concurrent)}",
+        "stratum": f"{OF_HER2[her2]}, {OF_CONCURRENT[concurrent]}",
     }
 
 
@@ -230,7 +234,3 @@ def _any(values: list[bool | None]) -> bool | None:
 
 def _answer(value: bool | None) -> str:
     return {True: "yes", False: "no", None: "not_evaluable"}[value]
-
-
-def _shown(what: str, value: bool | None) -> str:
-    return {True: what, False: f"no {what}", None: f"{what} not evaluable"}[value]

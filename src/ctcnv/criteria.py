@@ -7,6 +7,7 @@ to tell copies, or where the sample could not have shown what the rule asks for.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -40,6 +41,15 @@ NUMBERS = ("pcn", *POSTERIOR, "width", "fraction_ratio")
 QUANTITIES = (*NUMBERS, "call", "wild_type", "cleared")
 #: Quantities of the change from baseline: rules on them name the days they are made for.
 OF_CHANGE = ("fraction_ratio", "cleared")
+#: Quantities in words, for reasons.
+WORDS = {
+    "pcn": "plasma copies",
+    "copies": "copies",
+    "reference_ratio": "over the rest of the chromosome",
+    "ploidy_ratio": "over the ploidy",
+}
+#: How the part of the track's reason begins that is about the tumor fraction.
+OF_FRACTION = re.compile("tumor fraction: ")
 SIGNIFICANT = ("amplified", "gained", "lost")
 TISSUE = "made on tissue: a tissue threshold is not a plasma threshold"
 QUANTILES = np.array([0.025, 0.5, 0.975])
@@ -91,7 +101,7 @@ class Condition:
     def words(self) -> str:
         """The condition as it is shown."""
         if self.how is not None:
-            return f"{self.quantity} {COMPARISONS[self.how][0]} {self.limit:g}"
+            return f"{self.quantity} {COMPARISONS[self.how][0]} {self.limit:.10g}"
         return " ".join(filter(None, (self.quantity, " or ".join(self.names))))
 
     def holds(self, value: Any) -> Any:
@@ -204,7 +214,7 @@ class Posterior:
         result = FractionResult(dict(facts.fraction), facts.grid, SOLUTIONS.empty())
         cells = Cells.of(result)
         ratio = gene["observed"] / gene["expected"]
-        normal = int(round(gene["pcn"] / ratio)) if ratio > 0 else 2
+        normal = round(gene["pcn"] / ratio) if ratio > 0 else 2
         copies, ploidy, weight = cells.copies(ratio, pcn_sd(gene) / normal, normal)
         rest = copies_of(gene["rest_ratio"], cells.fraction, cells.ploidy, normal=float(normal))
         rest = np.repeat(rest, len(NODES))
@@ -340,19 +350,26 @@ def _of_posterior(
         return Judged(None, NAN, "copies are not known without a tumor fraction")
     p = posterior.probability(conditions)
     shown = ", ".join(
-        "{} {:.3g} ({:.3g} to {:.3g})".format(name, *posterior.interval(name)[[1, 0, 2]])
+        _said(name, *posterior.interval(name))
         for name in dict.fromkeys(one.quantity for one in conditions)
     )
-    said = f"{shown}: probability {p:.2g}"
     if np.isnan(p):
         return Judged(None, NAN, "the rest of the chromosome has hardly any copies")
     fraction = facts.fraction["fraction"]
     if fraction < settings.min_fraction:
         low = f"the tumor fraction {fraction:.2g} is below {settings.min_fraction:g}"
-        return Judged(None, p, f"{said}; a probability only, as {low}")
+        return Judged(None, p, f"{shown}; a probability only, as {low}")
+    return _by_probability(p, shown, _could_not_show(gene, conditions), settings)
+
+
+def _said(quantity: str, low: float, value: float, high: float) -> str:
+    return f"{WORDS[quantity]} {value:.3g} ({low:.3g} to {high:.3g})"
+
+
+def _by_probability(p: float, said: str, unseen: str | None, settings: CriteriaSettings) -> Judged:
+    """Met or not when the probability is near 1 or 0 and the sample speaks about the gene."""
     if 1 - settings.certainty < p < settings.certainty:
-        return Judged(None, p, f"{said}, neither near 0 nor near 1")
-    unseen = _could_not_show(gene, conditions)
+        return Judged(None, p, f"{said}; the probability {p:.2g} is neither near 0 nor near 1")
     return Judged(None, p, f"{said}, but {unseen}") if unseen else Judged(p > 0.5, p, said)
 
 
@@ -412,12 +429,8 @@ def _of_pcn(one: Condition, gene: Row, settings: CriteriaSettings) -> Judged:
     sd = pcn_sd(gene)
     above = float(ndtr((gene["pcn"] - one.limit) / sd))
     p = above if one.how in ("at_least", "above") else 1 - above
-    said = f"pcn {gene['pcn']:.3g} ({gene['pcn_low']:.3g} to {gene['pcn_high']:.3g}): "
-    said += f"probability {p:.2g}"
-    if 1 - settings.certainty < p < settings.certainty:
-        return Judged(None, p, f"{said}, neither near 0 nor near 1")
-    unseen = None if above > 0.5 else _could_not_show(gene, [])
-    return Judged(None, p, f"{said}, but {unseen}") if unseen else Judged(p > 0.5, p, said)
+    said = _said("pcn", gene["pcn_low"], gene["pcn"], gene["pcn_high"])
+    return _by_probability(p, said, None if above > 0.5 else _could_not_show(gene, []), settings)
 
 
 def _of_width(one: Condition, gene: Row) -> Judged:
@@ -441,5 +454,6 @@ def _of_ratio(one: Condition, track: Row) -> Judged:
     if np.isfinite(beyond) and not one.holds(beyond):
         return Judged(False, NAN, said)
     if np.isnan(low) and np.isnan(high):
-        return Judged(None, NAN, str(track["reason"] or "no change can be given"))
+        why = str(track["reason"] or "no change can be given")
+        return Judged(None, NAN, next(filter(OF_FRACTION.match, why.split("; ")), why))
     return Judged(None, NAN, f"{said}: the interval holds the limit")

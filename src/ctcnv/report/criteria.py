@@ -12,6 +12,8 @@ from ctcnv.report.view import Cell, Point, Row, Sheet, percent, rows_of
 from ctcnv.report.words import known, number, text
 from ctcnv.schema import chrom_key
 
+#: Columns of evidence, and the treatment that they are about.
+TREATMENTS = {"anti_her2": "anti-HER2", "anti_egfr": "anti-EGFR"}
 #: How the value of a quantity is shown.
 FORMS: dict[str, words.Form] = {
     "pcn": words.plasma_copies,
@@ -33,15 +35,14 @@ QUANTITIES = {
     "wild_type": "no mutation of",
     "cleared": "amplified at baseline and not now",
 }
-SIGNS = {">=": "\u2265", "<=": "\u2264"}
+SIGNS = {">=": "\u2265", "<=": "\u2264", ">": ">", "<": "<"}
 
 
 def criteria_parts(timeline: Sequence[Point], sheet: Sheet | None) -> list[dict[str, Any]]:
-    """Of every sample with criteria: how many are met, and a row for each."""
+    """Of every sample with criteria: how many are not evaluable, and a row for each."""
     return [
         {
             "point": p,
-            "met": sum(row["result"] == "met" for row in found),
             "unclear": sum(row["result"] == "not_evaluable" for row in found),
             "rows": [_criterion(row) for row in found],
         }
@@ -84,8 +85,9 @@ def rule_words(rule: str) -> str:
     said = []
     for part in rule.split(", "):
         quantity, _, rest = part.partition(" ")
-        for sign, shown in SIGNS.items():
-            rest = rest.replace(sign, shown)
+        sign, _, limit = rest.partition(" ")
+        if sign in SIGNS:
+            rest = f"{SIGNS[sign]}{words.SPACE}{limit}"
         said.append(" ".join(filter(None, (QUANTITIES.get(quantity, quantity), rest))))
     return ", ".join(said)
 
@@ -127,13 +129,13 @@ def _order(row: Row) -> tuple[bool, bool, str]:
 
 def _alteration(row: Row) -> dict[str, Any]:
     mutation = row["kind"] == "mutation"
-    change = "Amplification"
+    change = "amplification"
     if mutation:
         change = f"{short_bases(text(row['ref']))}>{short_bases(text(row['alt']))}"
     copies = words.quantity(row["copies"], words.copies, missing="–")
     if known(row["copies_low"]) or known(row["copies_high"]):
         copies += f" ({words.interval(row['copies_low'], row['copies_high'], words.copies)})"
-    cells = "–"
+    cells = ""
     if known(row["ccf"]):
         bounds = words.interval(row["ccf_low"], row["ccf_high"], words.share)
         cells = f"{percent(row['ccf'])} ({bounds})"
@@ -143,12 +145,12 @@ def _alteration(row: Row) -> dict[str, Any]:
         "change": change,
         "vaf": percent(row["vaf"], missing="–"),
         "copies": copies,
-        "multiplicity": words.whole(row["multiplicity"]) if known(row["multiplicity"]) else "–",
+        "multiplicity": words.whole(row["multiplicity"]) if known(row["multiplicity"]) else "",
         "cells": cells,
         "clonality": Cell(palette.CLONALITY[row["clonality"]], "", row["clonality"])
-        if mutation else Cell("–", "", ""),
+        if mutation else None,
         "reason": words.sentence(text(row["reason"])),
-        "her2": text(row["anti_her2"]) or "–",
-        "egfr": text(row["anti_egfr"]) or "–",
+        "known": [(treatment, row[column])
+                  for column, treatment in TREATMENTS.items() if text(row[column])],
         "source": words.sentence(text(row["source"])),
     }  # fmt: skip
