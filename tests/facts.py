@@ -39,9 +39,9 @@ def mutation_row(gene: str, *, used: bool = True, **changes: Any) -> dict[str, A
     """A row of MUTATIONS that all tumor cells carry."""
     row = dict.fromkeys(schema.MUTATIONS.names, NAN) | {
         "chrom": "chr12", "start": 500, "end": 501, "ref": "C", "alt": "T", "gene": gene,
-        "origin": None, "depth": 1000, "alt_reads": 250, "vaf": 0.25, "copies": 2.0,
-        "multiplicity": 1.0, "p_clonal": 0.98, "ccf": 1.0, "ccf_low": 0.9, "ccf_high": 1.0,
-        "used": used, "reason": None,
+        "protein": None, "origin": None, "depth": 1000, "alt_reads": 250, "vaf": 0.25,
+        "copies": 2.0, "multiplicity": 1.0, "p_clonal": 0.98, "ccf": 1.0, "ccf_low": 0.9,
+        "ccf_high": 1.0, "used": used, "reason": None,
     }  # fmt: skip
     return row | changes
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ctcnv import alleles, alterations, schema
+from ctcnv import alleles, alterations, protein, schema
 from ctcnv.io import rules
 from tests import plasma
 from tests.facts import facts_of, gene_row, mutation_row
@@ -180,6 +180,8 @@ def test_used_mutations_and_amplified_genes_are_listed_with_what_is_known():
 def test_every_entry_of_the_shipped_table_has_a_source_and_stands_once():
     assert KNOWN["source"].str.len().min() > 10
     assert not KNOWN.duplicated(["gene", "alteration", "treatment"]).any()
+    assert all(protein.well_formed(change) for change in KNOWN["change"].dropna())
+    assert KNOWN.loc[KNOWN["alteration"] == "amplification", "change"].isna().all()
     assert set(KNOWN["treatment"]) == set(alterations.TREATMENTS.values())
 
 
@@ -210,6 +212,41 @@ def test_a_gene_that_the_assay_does_not_cover_is_not_told_to_be_wild_type():
                                      settings=use)  # fmt: skip
     assert found is None
     assert why == ("mutations: whether the assay covers KRAS is not known (criteria.assayed_genes)")
+
+
+# --- which change of the protein ---
+
+
+def test_a_change_that_no_entry_means_confers_no_known_resistance():
+    rows = [mutation_row("KRAS", protein="G12D"), mutation_row("KRAS", protein="A18D"),
+            mutation_row("KRAS", protein="G12="), mutation_row("KRAS"),
+            mutation_row("BRAF", protein="V600E"), mutation_row("BRAF", protein="G469A"),
+            mutation_row("EGFR", protein="S492R"),
+            mutation_row("EGFR", protein="L858R")]  # fmt: skip
+    found = alterations.alterations(facts_of(mutations=rows), KNOWN, settings=USE)
+    assert found["anti_egfr"].notna().tolist() == [
+        True,
+        False,
+        False,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
+    assert found["protein"].iloc[0] == "G12D"
+
+
+def test_a_silent_change_is_no_mutation_and_another_codon_is_one_of_no_stratum():
+    def told(row):
+        facts = facts_of(mutations=[row], genes=[gene_row("ERBB2", 20)])
+        wild, why = alterations.mutated(facts, ["KRAS", "NRAS"], settings=USE)
+        return wild, why, alterations.stratum(facts, KNOWN, settings=USE)["concurrent"]
+
+    assert told(mutation_row("KRAS", protein="G12D")) == (True, "mutated: KRAS G12D", "yes")
+    assert told(mutation_row("KRAS", protein="G12="))[0] is False
+    # TRIUMPH asked for wild type, and codon 18 is not; known resistance it is not either
+    assert told(mutation_row("KRAS", protein="A18D"))[::2] == (True, "not_evaluable")
 
 
 # --- strata ---

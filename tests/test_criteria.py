@@ -360,6 +360,9 @@ def test_a_fall_that_is_not_known_says_why_and_not_more():
     row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
                  facts=facts_of(genes=[gene_row()], day=21, reason=why))  # fmt: skip
     assert row["reason"] == "tumor fraction: not evaluable, none seen"
+    row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
+                 facts=facts_of(genes=[gene_row()], day=21, reason=NAN))  # fmt: skip
+    assert row["reason"] == "no change can be given"
 
 
 @pytest.mark.parametrize(("day", "shown"), [(0, False), (20, False), (21, True), (35, True),

@@ -29,7 +29,7 @@ def variants(*rows, **columns):
     frame = pd.DataFrame(rows, columns=["chrom", "start", "depth", "alt_reads"])
     frame = frame.assign(
         end=frame["start"] + 1, ref="A", alt="C", gene="KRAS", origin=None, population=NAN,
-        reason=None,
+        reason=None, protein=None,
     )  # fmt: skip
     return frame.assign(**columns)[list(mutations.VARIANT_COLUMNS)]
 

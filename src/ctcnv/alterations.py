@@ -6,13 +6,14 @@ That an alteration was not seen is told as absent only where it would have been 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
 from ctcnv.model import CriteriaSettings
+from ctcnv.protein import listed, silent
 from ctcnv.schema import ALTERATIONS, STRATA
 
 Row = Mapping[Any, Any]
@@ -30,7 +31,8 @@ UNKNOWN_VARIANT = ("depth ", "reads or depth")
 HER2_RULE = "call of ERBB2 in genes.tsv: amplified, or not"
 CONCURRENT_RULE = (
     "a used mutation, or a gene called amplified, that the table of resistance has with clinical "
-    "evidence against anti-HER2 or anti-EGFR treatment; ERBB2 amplification itself does not count"
+    "evidence against anti-HER2 or anti-EGFR treatment (a mutation whose change of the protein is "
+    "not known counts); ERBB2 amplification itself does not count"
 )
 
 #: A stratum in words: ERBB2, and alterations beside it.
@@ -83,14 +85,14 @@ def _mutation(
     row: Row, facts: Facts, known: pd.DataFrame, settings: CriteriaSettings
 ) -> dict[str, object]:
     state, why = clonality(row, facts.fraction, settings=settings)
-    shared = ("gene", "chrom", "start", "end", "ref", "alt", "vaf", "vaf_low", "vaf_high", "copies",
-              "multiplicity", "ccf", "ccf_low", "ccf_high")  # fmt: skip
+    shared = ("gene", "chrom", "start", "end", "protein", "ref", "alt", "vaf", "vaf_low",
+              "vaf_high", "copies", "multiplicity", "ccf", "ccf_low", "ccf_high")  # fmt: skip
     line: dict[str, object] = {name: row[name] for name in shared}
     if not facts.detected:
         # Copies and shares were read off a fraction that is not told to be there.
         line |= dict.fromkeys(("copies", "multiplicity", "ccf", "ccf_low", "ccf_high"))
     return {"sample": facts.sample, "day": facts.day, "kind": "mutation", **line,
-            "clonality": state, **_known(row["gene"], "mutation", known),
+            "clonality": state, **_known(_entries(row, "mutation", known)),
             "reason": why}  # fmt: skip
 
 
@@ -121,42 +123,64 @@ def _amplification(row: Row, facts: Facts, known: pd.DataFrame) -> dict[str, obj
     shared = ("gene", "chrom", "start", "end", "copies", "copies_low", "copies_high")
     return {"sample": facts.sample, "day": facts.day, "kind": "amplification",
             **{name: row[name] for name in shared}, "clonality": "not_evaluable",
-            **_known(row["gene"], "amplification", known),
+            **_known(_entries(row, "amplification", known)),
             "reason": "copies are a mean over all tumor cells"}  # fmt: skip
 
 
-def _known(gene: object, kind: str, known: pd.DataFrame) -> dict[str, object]:
+def _entries(row: Row, kind: str, known: pd.DataFrame) -> list[Row]:
+    """What RESISTANCE says of a mutation or an amplified gene: a mutation whose change of the
+    protein is known must be among those of the entry, one whose change is not known counts."""
+    found = known[(known["gene"] == row["gene"]) & (known["alteration"] == kind)]
+    entries: list[Row] = list(found.to_dict("records"))
+    protein = row["protein"] if kind == "mutation" else None
+    if not isinstance(protein, str):
+        return entries
+    return [
+        one for one in entries
+        if listed(protein, one["change"] if isinstance(one["change"], str) else "")
+    ]  # fmt: skip
+
+
+def _known(entries: Sequence[Row]) -> dict[str, object]:
     """Evidence of resistance by treatment, and the sources; None where nothing is known."""
-    found = known[(known["gene"] == gene) & (known["alteration"] == kind)]
-    line: dict[str, object] = {}
-    for column, treatment in TREATMENTS.items():
-        of_treatment = found[found["treatment"] == treatment]
-        line[column] = None if of_treatment.empty else of_treatment["evidence"].iloc[0]
-    said = [f"{row['treatment']}: {row['setting']} ({row['source']})"
-            for row in found.to_dict("records")]  # fmt: skip
+    line: dict[str, object] = {
+        column: next((one["evidence"] for one in entries if one["treatment"] == treatment), None)
+        for column, treatment in TREATMENTS.items()
+    }
+    said = [f"{one['treatment']}: {one['setting']} ({one['source']})" for one in entries]
     return line | {"source": "; ".join(said) or None}
+
+
+def changes_protein(row: Row) -> bool:
+    """Whether a mutation is not known to leave the protein as it was."""
+    return not (isinstance(row["protein"], str) and silent(row["protein"]))
 
 
 # What is absent ----------------------------------------------------------------------------------
 
 
 def mutated(
-    facts: Facts, genes: Iterable[str], *, settings: CriteriaSettings
+    facts: Facts,
+    genes: Iterable[str],
+    *,
+    settings: CriteriaSettings,
+    counts: Callable[[Row], bool] = changes_protein,
 ) -> tuple[bool | None, str]:
-    """Whether one of the genes is mutated; None, with the reason, when that cannot be told.
+    """Whether one of the genes has a used mutation that counts; None, with the reason, when that
+    cannot be told.
 
     Absent is told where the sheet gives variants, their assay covers the genes (``assayed_genes``)
     and the tumor fraction is ``absence_fraction`` or more.
     """
     wanted = list(genes)
     table = facts.mutations
-    used = table[table["used"] & table["gene"].isin(wanted)] if len(table) else table
-    if len(used):
-        return True, f"mutated: {', '.join(dict.fromkeys(used['gene']))}"
+    of_genes = [row for row in table.to_dict("records") if row["gene"] in wanted]
+    found = [_named(row) for row in of_genes if row["used"] and counts(row)]
+    if found:
+        return True, f"mutated: {', '.join(dict.fromkeys(found))}"
     if pd.isna(facts.fraction["n_mutations"]):
         return None, "mutations: no variants were given"
-    left_out = table[table["gene"].isin(wanted)] if len(table) else table
-    for row in left_out.to_dict("records"):
+    for row in of_genes:
         if str(row["reason"]).startswith(UNKNOWN_VARIANT):
             return None, f"mutations: one of {row['gene']} was left out ({row['reason']})"
     covered = settings.assayed_genes.split(",")
@@ -173,6 +197,11 @@ def mutated(
             f"{settings.absence_fraction:g}"
         )
     return False, f"no mutation of {', '.join(wanted)}"
+
+
+def _named(row: Row) -> str:
+    """A mutation as it is called: gene and, where it is known, the change of the protein."""
+    return f"{row['gene']} {row['protein']}" if isinstance(row["protein"], str) else row["gene"]
 
 
 def amplified(facts: Facts, genes: Iterable[str]) -> tuple[bool | None, str]:
@@ -201,7 +230,11 @@ def stratum(facts: Facts, known: pd.DataFrame, *, settings: CriteriaSettings) ->
         for kind in ("mutation", "amplification")
     }
     others = [gene for gene in by_kind["amplification"] if gene != TARGET]
-    parts = [mutated(facts, by_kind["mutation"], settings=settings), amplified(facts, others)]
+    parts = [
+        mutated(facts, by_kind["mutation"], settings=settings,
+                counts=lambda row: bool(_entries(row, "mutation", deciding))),
+        amplified(facts, others),
+    ]  # fmt: skip
     concurrent = _any([value for value, _ in parts])
     said = [why for value, why in parts if value is concurrent]
     return {

@@ -454,6 +454,7 @@ def _of_ratio(one: Condition, track: Row) -> Judged:
     if np.isfinite(beyond) and not one.holds(beyond):
         return Judged(False, NAN, said)
     if np.isnan(low) and np.isnan(high):
-        why = str(track["reason"] or "no change can be given")
+        told = track["reason"]
+        why = told if isinstance(told, str) else "no change can be given"
         return Judged(None, NAN, next(filter(OF_FRACTION.match, why.split("; ")), why))
     return Judged(None, NAN, f"{said}: the interval holds the limit")

@@ -357,6 +357,7 @@ MUTATIONS = Table(
         Column("ref", "text", "bases of the reference"),
         Column("alt", "text", "bases of the variant"),
         Column("gene", "text", "gene, from the input or from the gene table", nullable=True),
+        Column("protein", "text", "change of the protein, from the input", nullable=True),
         Column("origin", "text", "what the input says of it", nullable=True,
                choices=("somatic", "germline", "blood")),
         Column("depth", "int", "reads at the place", "reads", nullable=True),
@@ -559,6 +560,8 @@ ALTERATIONS = Table(
         Column("gene", "text", "gene; empty where a variant's gene is not known", nullable=True),
         Column("kind", "text", "mutation or amplification", choices=ALTERATION_KIND),
         *_region(of="variant or gene"),
+        Column("protein", "text", "change of the protein; of a mutation, where the input tells it",
+               nullable=True),
         Column("ref", "text", "bases of the reference; of a mutation", nullable=True),
         Column("alt", "text", "bases of the variant; of a mutation", nullable=True),
         Column("vaf", "float", "allele fraction; of a mutation", "fraction", nullable=True),
@@ -608,6 +611,8 @@ RESISTANCE = Table(
     (
         Column("gene", "text", "gene symbol"),
         Column("alteration", "text", "mutation or amplification", choices=ALTERATION_KIND),
+        Column("change", "text", "of a mutation: codons, ranges of codons and changes of the "
+               "protein that it holds for; empty: for any that is not silent", nullable=True),
         Column("treatment", "text", "which treatment", choices=("anti-HER2", "anti-EGFR")),
         Column("evidence", "text", "clinical: patients with it did worse under the treatment, or "
                "reviews say so; candidate: possible, or seen in models and few patients",

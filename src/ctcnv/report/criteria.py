@@ -131,7 +131,10 @@ def _alteration(row: Row) -> dict[str, Any]:
     mutation = row["kind"] == "mutation"
     change = "amplification"
     if mutation:
-        change = f"{short_bases(text(row['ref']))}>{short_bases(text(row['alt']))}"
+        change = (
+            text(row["protein"])
+            or f"{short_bases(text(row['ref']))}>{short_bases(text(row['alt']))}"
+        )
     copies = words.quantity(row["copies"], words.copies, missing="–")
     if known(row["copies_low"]) or known(row["copies_high"]):
         copies += f" ({words.interval(row['copies_low'], row['copies_high'], words.copies)})"
