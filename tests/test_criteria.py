@@ -262,6 +262,14 @@ def test_a_reference_that_is_lost_gives_no_ratio():
     assert row["reason"] == "the rest of the chromosome has hardly any copies"
 
 
+def test_a_reference_that_most_draws_do_not_have_gives_no_ratio():
+    # ratio 0.6 of the rest: 0.4 copies at T 0.5, 0.9 at T 0.75 (C = 2*(r - (1-T))/T)
+    gene = gene_row(rest_ratio=0.6)
+    for weight, found in ((0.6, "not_evaluable"), (0.4, "met")):
+        facts = facts_of(genes=[gene], cells=[(0.5, 2.0, weight), (0.75, 2.0, 1 - weight)])
+        assert result(at_least("reference_ratio", 2), facts=facts)["result"] == found
+
+
 def test_the_ratio_is_corrected_for_the_tumor_fraction():
     # 12 copies over 2 are 6; in plasma at T 0.1 it looks like (0.1*12 + 1.8)/2 = 1.5
     gene = gene_row(copies=12, fraction=0.1)

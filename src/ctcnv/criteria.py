@@ -229,11 +229,12 @@ class Posterior:
         return weighted_quantile(values[known], self.weight[known], QUANTILES)
 
     def probability(self, conditions: Sequence[Condition]) -> float:
-        """That all conditions hold, among the draws in which all of them are known."""
+        """That all conditions hold, among the draws in which all of them are known; NaN when these
+        are less than half."""
         values = [getattr(self, one.quantity) for one in conditions]
         known = np.all([np.isfinite(value) for value in values], axis=0)
         total = float(self.weight[known].sum())
-        if not total > 0:
+        if not total >= 0.5 * float(self.weight.sum()):
             return NAN
         hold = known & np.all(
             [one.holds(value) for one, value in zip(conditions, values, strict=True)], axis=0
@@ -255,10 +256,11 @@ def criteria(
     """
     samples = list(samples)
     baseline = next((facts for facts in samples if facts.track["baseline"]), None)
-    rows = [
-        _row(facts, rule, baseline, settings)
-        for facts in samples for rule in wanted if _applies(rule, facts)
-    ]  # fmt: skip
+    rows = []
+    for facts in samples:
+        posteriors = {name: _posterior(facts, name) for name in {rule.gene for rule in wanted}}
+        rows += [_row(facts, rule, posteriors[rule.gene], baseline, settings)
+                 for rule in wanted if _applies(rule, facts)]  # fmt: skip
     return CRITERIA.check(pd.DataFrame(rows, columns=CRITERIA.names))
 
 
@@ -268,13 +270,22 @@ def _applies(rule: Rule, facts: Facts) -> bool:
     return not facts.track["baseline"] and rule.days[0] <= facts.day <= rule.days[1]
 
 
+def _posterior(facts: Facts, name: str) -> Posterior | None:
+    """The draws of a gene; None where it has no ratio, or no tumor is detected."""
+    gene = facts.gene(name)
+    if gene is None or not facts.detected or not np.isfinite(gene["pcn"]):
+        return None
+    return Posterior.of(gene, facts)
+
+
 def _row(
-    facts: Facts, rule: Rule, baseline: Facts | None, settings: CriteriaSettings
+    facts: Facts,
+    rule: Rule,
+    posterior: Posterior | None,
+    baseline: Facts | None,
+    settings: CriteriaSettings,
 ) -> dict[str, object]:
     gene = facts.gene(rule.gene)
-    posterior = None
-    if gene is not None and facts.detected and np.isfinite(gene["pcn"]):
-        posterior = Posterior.of(gene, facts)
     found = judge(rule, facts, gene, posterior, baseline, settings=settings)
     first = rule.when[0]
     low, value, high = measured(first.quantity, facts, gene, posterior)
@@ -435,9 +446,9 @@ def _of_pcn(one: Condition, gene: Row, settings: CriteriaSettings) -> Judged:
 
 def _of_width(one: Condition, gene: Row) -> Judged:
     if pd.isna(gene["width"]):
-        focal = gene["call"] not in SIGNIFICANT or pd.isna(gene["focal"])
-        return Judged(None if focal else False, NAN, "no width: the gene does not stand out"
-                      if focal else "broad, with its arm")  # fmt: skip
+        if gene["call"] in SIGNIFICANT and gene["focal"] is False:
+            return Judged(False, NAN, "broad, with its arm")
+        return Judged(None, NAN, "no width: the gene does not stand out")
     return Judged(bool(one.holds(gene["width"])), NAN, f"width {gene['width'] / 1e6:.2g} Mb")
 
 
