@@ -41,6 +41,11 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/samples/{sample}/plots/chr17.svg", None, "plot", "chromosome 17 and ERBB2"),
     ("results/samples/{sample}/plots/chr17.png", None, "plot", "the same as PNG"),
     ("results/patients/{patient}/track.tsv", "track", "track", "the course of the patient"),
+    ("results/patients/{patient}/criteria.tsv", "criteria", "criteria",
+     "published criteria, met or not"),
+    ("results/patients/{patient}/alterations.tsv", "alterations", "criteria",
+     "mutations with clonality, amplifications, and what is known of resistance"),
+    ("results/patients/{patient}/strata.tsv", "strata", "criteria", "the stratum of each sample"),
     ("results/patients/{patient}/report.html", None, "report", "the report, one file"),
     ("results/qc.tsv", "qc", "qc", "one line per sample of the cohort"),
 )  # fmt: skip
@@ -51,12 +56,17 @@ SIMULATED = (
     ("truth.segments.tsv", "truth_segments", "simulate", "the simulated tumors"),
 )
 
+#: Tables that come with ctcnv.
+SHIPPED = (
+    ("src/ctcnv/data/resistance.tsv", "resistance", "criteria", "what is known of resistance"),
+)
+
 #: Preamble keys: key, which tables carry it, meaning.
 PREAMBLE = (
     ("ctcnv.table", "all", "name and version of the table, as in `segments/1`"),
     ("ctcnv.version", "all", "version of ctcnv that wrote it"),
     ("sample", "all of one sample", "name of the sample"),
-    ("patient", "track", "name of the patient"),
+    ("patient", "track, criteria, alterations, strata", "name of the patient"),
     ("bins", "all made on atoms", "identity of the atoms: the first 16 digits of a sha256 over "
      "their chrom, start and end; tables of other atoms are refused"),
     ("build", "bins, gene_table", "hg19, hg38, chm13 or unknown"),
@@ -148,7 +158,7 @@ def column_row(column: Column) -> str:
 
 def table_section(table: Table) -> list[str]:
     """The chapter of one table."""
-    paths = ", ".join(f"`{f[0]}`" for f in (*FILES, *SIMULATED) if f[1] == table.name)
+    paths = ", ".join(f"`{f[0]}`" for f in (*FILES, *SIMULATED, *SHIPPED) if f[1] == table.name)
     return [
         f"### {table.name}",
         "",
@@ -172,6 +182,7 @@ def text() -> str:
         "directory.",
         "",
         *files_section("## Files of simulate", SIMULATED),
+        *files_section("## Files of ctcnv", SHIPPED),
         "## Preamble",
         "",
         row("key", "in", "meaning"),

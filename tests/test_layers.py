@@ -13,10 +13,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: Layers 0 and 1 in order: a module may import those before it. A new module is added here, at its
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
-    "schema", "model", "robust", "compiled", "dispersion", "mixture", "genome", "palette",
-    "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves", "normalize",
-    "segment", "evidence", "healthy", "copystates", "blocks", "paths", "posterior", "detection",
-    "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "qc",
+    "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
+    "palette", "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves",
+    "normalize", "segment", "evidence", "healthy", "copystates", "blocks", "paths", "posterior",
+    "detection", "fraction", "alleles", "mutations", "genes", "pon", "informed", "track",
+    "alterations", "criteria", "qc",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
 FRAMES = ("io", "plots", "report")

@@ -29,7 +29,7 @@ def variants(*rows, **columns):
     frame = pd.DataFrame(rows, columns=["chrom", "start", "depth", "alt_reads"])
     frame = frame.assign(
         end=frame["start"] + 1, ref="A", alt="C", gene="KRAS", origin=None, population=NAN,
-        reason=None,
+        reason=None, protein=None,
     )  # fmt: skip
     return frame.assign(**columns)[list(mutations.VARIANT_COLUMNS)]
 
@@ -585,3 +585,18 @@ def test_mutations_give_an_amplicon_in_a_quiet_genome_its_copies():
     assert erbb2["call"] == "amplified"
     assert 25 < erbb2["copies_low"] < 40 < erbb2["copies_high"] < 60
     assert made.table["copies"].tolist()[3] == pytest.approx(40, abs=6)
+
+
+# --- cancer-cell fraction in the table ---
+
+
+def test_the_table_tells_the_share_of_tumor_cells_of_a_used_variant_only():
+    # T 0.3, two copies: V 0.15 is all cells, 0.05 a third of them; 0.5 looks germline
+    rows = variants(("chr1", 100, 2000, 300), ("chr2", 100, 2000, 100), ("chr3", 100, 2000, 1000))
+    table = combine(result(), rows).table
+    assert table["used"].tolist() == [True, True, False]
+    assert table["ccf"].iloc[0] == pytest.approx(1.0, abs=0.03)
+    assert table["ccf_high"].iloc[0] == 1.0
+    assert table["ccf"].iloc[1] == pytest.approx(1 / 3, abs=0.02)
+    assert table["ccf_high"].iloc[1] < 0.5
+    assert table["ccf"].isna().tolist() == [False, False, True]

@@ -249,7 +249,7 @@ def test_all_settings_of_the_run_are_listed(pages):
 
 def test_a_setting_that_differs_between_samples_is_told():
     sheets = [Sheet(pd.DataFrame(), {"settings.genes": f'{{"a": {n}}}'}) for n in (1, 2)]
-    rows = methods.setting_rows(sheets[0], [])
+    rows = methods.setting_rows({"track": sheets[0]}, [])
     assert rows == [("genes", [("a", "1")])]
     assert view.settings(sheets) == {"genes": {"a": [1, 2]}}
 

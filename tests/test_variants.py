@@ -111,6 +111,30 @@ def test_the_gene_comes_from_the_annotation(read, info, gene):
     assert found == gene or (gene is None and pd.isna(found))
 
 
+ANN = "ANN=T|missense|MODERATE|TP53|ENSG1|transcript|ENST1|coding|4/9|c.35G>A|"
+
+
+@pytest.mark.parametrize(
+    ("info", "change"),
+    [
+        (f"{ANN}p.Gly12Asp|35/100", "G12D"),
+        (f"{ANN}|35/100,T|x|LOW|TP53|ENSG1|transcript|ENST2|coding|1/2|c.1A>G|p.Gly12Ala", "G12A"),
+        (f"{ANN}|35/100,T|x|LOW|NEAR|ENSG2|transcript|ENST2|coding|1/2|c.1A>G|p.Gly1Ala", None),
+        ("GENE=KRAS", None),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_the_change_of_the_protein_comes_from_the_annotation_of_its_gene(read, info, change):
+    found = row(read(vcf(("chr12", 10, "C", "T", ".", info, "AD", "90,10"))))["protein"]
+    assert found == change or (change is None and pd.isna(found))
+
+
+def test_vep_tells_the_change_of_the_protein_under_its_name():
+    parts = [{"symbol": "NRAS", "hgvsp": ""}, {"symbol": "NRAS", "hgvsp": "ENSP1:p.Gln61%3D"}]
+    assert variants._protein(parts) == "Q61="
+    assert variants._protein([]) is None
+
+
 @pytest.mark.parametrize(
     ("info", "frequency"),
     [

@@ -62,8 +62,8 @@ def test_every_job_is_one_ctcnv_command_that_its_step_understands(
     assert done.returncode == 0, done.stdout
     found = commands(done.stdout)
     assert Counter(words[1] for words in found) == {
-        "bins": 1, "count": 2, "import": 3, "pon": 1, "call": 3, "track": 2, "plot": 3,
-        "report": 2, "qc": 1,
+        "bins": 1, "count": 2, "import": 3, "pon": 1, "call": 3, "track": 2, "criteria": 2,
+        "plot": 3, "report": 2, "qc": 1,
     }  # fmt: skip
     sections = tuple(f"{section}_" for section in SECTIONS)
     for words in found:
@@ -295,7 +295,8 @@ def test_the_path_from_bams_to_reports_is_complete(cohort: Path) -> None:
         for name in names:
             assert f"results/samples/{row['sample']}/{name}" in files
     for patient in truth["patient"].dropna().unique():
-        assert f"results/patients/{patient}/track.tsv" in files
+        for name in ("track", "criteria", "alterations", "strata"):
+            assert f"results/patients/{patient}/{name}.tsv" in files
         assert "<html" in files[f"results/patients/{patient}/report.html"].read_text()
     table = tables.read(cohort / "results/qc.tsv", QC).frame
     assert sorted(table["sample"]) == sorted(truth["sample"])

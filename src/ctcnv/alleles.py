@@ -32,6 +32,11 @@ NAN = float("nan")
 EDGE = 1e-6
 #: Nodes of the allele fraction of a variant that is not of the tumor.
 BACKGROUND_NODES = np.geomspace(MIN_FRACTION, 1 - EDGE, 1000)
+#: Equal shares of the posterior of an allele fraction, at which it is carried through.
+VAF_NODES = (np.arange(101) + 0.5) / 101
+SHARE_QUANTILES = np.array([0.025, 0.5, 0.975])
+#: Explanations below this share of the heaviest cell are left out of the averages.
+NEGLIGIBLE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -117,18 +122,24 @@ def error_p(alt: float, depth: float, *, error_rate: float) -> float:
 class Explained:
     """Log likelihood of one variant by explanation, each (cells,), priors included.
 
-    clonal : per pair of copies and mutant copies; subclonal; background : of no tumor, a number.
-    Copies and mutant copies of NaN: more than ``max_copies``, as many as the ratio says.
+    clonal : per pair of copies and mutant copies; in_part : of a part of the tumor cells, per
+    copies; background : of no tumor, a number. Copies and mutant copies of NaN: more than
+    ``max_copies``, as many as the ratio says.
     """
 
     clonal: dict[tuple[float, float], Array]
-    subclonal: Array
+    in_part: dict[float, Array]
     background: float
+
+    @property
+    def subclonal(self) -> Array:
+        """Of a part of the tumor cells, whatever the copies."""
+        return np.asarray(logsumexp(np.array(list(self.in_part.values())), axis=0))
 
     def total(self) -> Array:
         """Sum over all explanations."""
-        parts = [*self.clonal.values(), self.subclonal,
-                 np.full_like(self.subclonal, self.background)]  # fmt: skip
+        parts = [*self.clonal.values(), *self.in_part.values()]
+        parts.append(np.full_like(parts[0], self.background))
         return np.asarray(logsumexp(np.array(parts), axis=0))
 
 
@@ -161,7 +172,7 @@ def explain(
     # looked at once.
     levels, at = np.unique(fraction, return_inverse=True)
     clonal: dict[tuple[float, float], Array] = {}
-    parts = []
+    in_part: dict[float, Array] = {}
     # A place that is lost altogether, the first state, carries no mutation.
     for c, weight in zip(states[1:], weights[1:-1], strict=True):
         for m in range(1, int(c) + 1):
@@ -169,16 +180,16 @@ def explain(
             reads = _log_binomial(seen, expected_vaf(levels, c, float(m)))
             clonal[c, float(m)] = log_clonal + np.log(prior) + weight + reads[at]
         reads = _log_binomial_between(seen, 0.0, expected_vaf(levels, c, 1.0))
-        parts.append(weight + reads[at])
+        in_part[c] = log_part + weight + reads[at]
     one, all_of_them = (expected_vaf(fraction, beyond, m) for m in (1.0, beyond))
     log_clonal = log_clonal + weights[-1]
     clonal[NAN, 1.0] = log_clonal + np.log(settings.single_copy) + _log_binomial(seen, one)
     clonal[NAN, NAN] = (log_clonal + np.log(1 - settings.single_copy)
                         + _log_binomial_between(seen, one, all_of_them))  # fmt: skip
-    parts.append(weights[-1] + _log_binomial_between(seen, 0.0, one))
-    subclonal = log_part + logsumexp(np.array([_no_nan(part) for part in parts]), axis=0)
+    in_part[NAN] = log_part + weights[-1] + _log_binomial_between(seen, 0.0, one)
     clonal = {key: _no_nan(value) for key, value in clonal.items()}
-    return Explained(clonal, subclonal, log_background(seen, settings))
+    in_part = {key: _no_nan(value) for key, value in in_part.items()}
+    return Explained(clonal, in_part, log_background(seen, settings))
 
 
 def _no_nan(values: Array) -> Array:
@@ -265,8 +276,9 @@ def allele_state(
     settings: MutationsSettings,
     fraction_settings: FractionSettings,
 ) -> dict[str, float]:
-    """Copies and mutant copies that are most probable if the variant is clonal, and the probability
-    that it is (against a part of the tumor cells, and none), over the cells of the posterior.
+    """Copies and mutant copies that are most probable if the variant is clonal, the probability
+    that it is (against a part of the tumor cells, and none), and its cancer-cell fraction with
+    interval, over the cells of the posterior.
 
     Mutant copies are NaN in an amplicon where more than one, and how many is not known.
     """
@@ -279,5 +291,41 @@ def allele_state(
     if np.isnan(copies):
         solved = np.round(copies_of(seen.ratio, posterior.fraction, posterior.ploidy))
         copies = float(weighted_quantile(solved, posterior.weight, np.array([0.5]))[0])
+    low, middle, high = cell_share(seen, posterior, parts)
     return {"copies": float(copies), "multiplicity": float(multiplicity),
-            "p_clonal": float(min(1.0, sum(weight.values())))}  # fmt: skip
+            "p_clonal": float(min(1.0, sum(weight.values()))), "ccf": float(middle),
+            "ccf_low": float(low), "ccf_high": float(high)}  # fmt: skip
+
+
+def cell_share(seen: Observed, posterior: Cells, parts: Explained) -> Array:
+    """Low, median and high of the share of tumor cells that carry a variant, given that it is of
+    the tumor; NaN when it has more reads than the posterior's fractions explain.
+
+    f = V*(T*C + 2*(1-T)) / (T*m), averaged over the posterior of T, the beta posterior of V
+    (Jeffreys) and, within each cell, the copies C and mutant copies m as far as they explain the
+    reads; a part of the cells carries it on one copy. The cells keep their weights: what the
+    variant says of T is in them already. Above 1 it is measured too high, and is given as 1.
+    """
+    logs = dict(parts.clonal)
+    for c, value in parts.in_part.items():
+        logs[c, 1.0] = np.logaddexp(logs[c, 1.0], value)
+    total = logsumexp(np.array(list(logs.values())), axis=0)
+    ends = (seen.alt + 0.5, seen.depth - seen.alt + 0.5)
+    vaf = betaincinv(*ends, VAF_NODES)[None, :]
+    shares, weights = [], []
+    for (c, m), value in logs.items():
+        weight = posterior.weight * np.exp(value - total)
+        keep = weight > NEGLIGIBLE * posterior.weight.max()
+        if not keep.any():
+            continue
+        fraction = posterior.fraction[keep][:, None]
+        copies = np.full_like(fraction, c)
+        if np.isnan(c):
+            copies = copies_of(seen.ratio, fraction, posterior.ploidy[keep][:, None])
+        mutant = vaf * (fraction * copies + 2 * (1 - fraction)) / fraction
+        # On an unknown number of copies of an amplicon: in all cells when that is one or more.
+        share = np.minimum(mutant, 1.0) if np.isnan(m) else mutant / m
+        shares.append(share.ravel())
+        weights.append(np.repeat(weight[keep], vaf.size))
+    found = weighted_quantile(np.concatenate(shares), np.concatenate(weights), SHARE_QUANTILES)
+    return np.full(3, np.nan) if found[0] > 1 else np.minimum(found, 1.0)

@@ -494,6 +494,7 @@ def _row(
         if np.isfinite(m.ratio) else NAN,
         "pcn_high": normal * (m.ratio + Z95 * m.sd), "z": m.z, "p_value": m.p_value,
         "copies": NAN, "copies_low": NAN, "copies_high": NAN, "arm_copies": NAN,
+        "rest_ratio": m.rest_ratio,
         "reference_ratio": NAN, "width": m.width, "focal": m.focal, "p_amplified": NAN,
         "detectable_copies": NAN,
     }  # fmt: skip

@@ -209,6 +209,18 @@ class TrackSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CriteriaSettings(Settings):
+    """How published criteria and concurrent alterations are judged."""
+
+    section: ClassVar[str] = "criteria"
+    certainty: float
+    min_fraction: float
+    clonal_ccf: float
+    absence_fraction: float
+    assayed_genes: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class QcSettings(Settings):
     """Limits beyond which a sample is flagged."""
 
@@ -231,6 +243,7 @@ SECTIONS: dict[str, type[Settings]] = {
         MutationsSettings,
         GenesSettings,
         TrackSettings,
+        CriteriaSettings,
         QcSettings,
     )
 }

@@ -45,9 +45,10 @@ log = logging.getLogger(__name__)
 #: What an input may say of a variant: of the tumor, inherited, or of blood cells.
 ORIGINS = ("somatic", "germline", "blood")
 #: The columns of a table of variants as :mod:`ctcnv.io.variants` reads it. population : largest
-#: allele frequency in a population, NaN when not told; reason : why the input itself leaves it out.
+#: allele frequency in a population, NaN when not told; reason : why the input itself leaves it out;
+#: protein : its change as :func:`ctcnv.protein.short` writes it.
 VARIANT_COLUMNS = ("chrom", "start", "end", "ref", "alt", "gene", "origin", "depth", "alt_reads",
-                   "population", "reason")  # fmt: skip
+                   "population", "reason", "protein")  # fmt: skip
 
 #: Tumor fractions at equal ratios for mutations alone: steps of 0.9 %, finer than the 2 % that
 #: 3000 molecules can fix a common variant to.
@@ -524,8 +525,7 @@ def _table(
     """The MUTATIONS table, in the order of the variants."""
     rows = []
     for i, row in enumerate(variants.to_dict("records")):
-        line = {name: row[name] for name in ("chrom", "start", "end", "ref", "alt", "gene",
-                                             "origin", "depth", "alt_reads")}  # fmt: skip
+        line = {name: row[name] for name in VARIANT_COLUMNS if name in MUTATIONS.names}
         known = not (pd.isna(row["depth"]) or pd.isna(row["alt_reads"])) and row["depth"] > 0
         vaf = low = high = float("nan")
         if known:
@@ -536,8 +536,9 @@ def _table(
         line |= {"vaf": vaf, "vaf_low": low, "vaf_high": high, "ratio": ratio[i],
                  "special": float(special_fraction(vaf)), "used": why[i] is None,
                  "reason": why[i]}  # fmt: skip
-        state = dict.fromkeys(("copies", "multiplicity", "p_clonal", "fraction", "fraction_low",
-                               "fraction_high"), float("nan"))  # fmt: skip
+        state = dict.fromkeys(("copies", "multiplicity", "p_clonal", "ccf", "ccf_low", "ccf_high",
+                               "fraction", "fraction_low", "fraction_high"),
+                              float("nan"))  # fmt: skip
         if why[i] is None and posterior is not None:
             seen = _observed(row, ratio[i], sd[i], settings)
             state |= allele_state(seen, posterior, settings=settings,

@@ -52,4 +52,15 @@ PROFILE = MappingProxyType({
     "changed": "profile has changed",
     "not_evaluable": "profile not evaluable",
 })  # fmt: skip
+RESULT = MappingProxyType({
+    "met": "Met",
+    "not_met": "Not met",
+    "not_evaluable": "Not evaluable",
+})  # fmt: skip
+ANSWER = MappingProxyType({"yes": "Yes", "no": "No", "not_evaluable": "Not evaluable"})
+CLONALITY = MappingProxyType({
+    "clonal": "Clonal",
+    "subclonal": "Subclonal",
+    "not_evaluable": "Not evaluable",
+})  # fmt: skip
 QUALITY = MappingProxyType({"ok": "OK", "warn": "Check", "failed": "Failed"})

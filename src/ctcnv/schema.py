@@ -22,6 +22,12 @@ FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
 TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
 TRACK_CHANGE = ("baseline", "decrease", "increase", "stable", "not_evaluable")
+CRITERION_RESULT = ("met", "not_met", "not_evaluable")
+SPECIMEN = ("plasma", "tissue")
+ALTERATION_KIND = ("mutation", "amplification")
+CLONALITY = ("clonal", "subclonal", "not_evaluable")
+EVIDENCE = ("clinical", "candidate")
+ANSWER = ("yes", "no", "not_evaluable")
 QC_STATUS = ("ok", "warn", "failed")
 
 
@@ -345,12 +351,13 @@ FRACTION = Table(
 )  # fmt: skip
 
 MUTATIONS = Table(
-    "mutations", 1,
+    "mutations", 2,
     (
         *_region(of="variant"),
         Column("ref", "text", "bases of the reference"),
         Column("alt", "text", "bases of the variant"),
         Column("gene", "text", "gene, from the input or from the gene table", nullable=True),
+        Column("protein", "text", "change of the protein, from the input", nullable=True),
         Column("origin", "text", "what the input says of it", nullable=True,
                choices=("somatic", "germline", "blood")),
         Column("depth", "int", "reads at the place", "reads", nullable=True),
@@ -367,6 +374,13 @@ MUTATIONS = Table(
                "amplicon", "copies", nullable=True),
         Column("p_clonal", "float", "probability that all tumor cells carry it", "probability",
                nullable=True),
+        Column("ccf", "float", "cancer-cell fraction: share of the tumor cells that carry it, if "
+               "it is of the tumor, averaged over tumor fraction, copies and multiplicity: median; "
+               "empty also when it has more reads than the tumor fraction explains", "fraction",
+               nullable=True),
+        Column("ccf_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("ccf_high", "float", "upper 95 % bound; 1 when all tumor cells may carry it",
+               "fraction", nullable=True),
         Column("fraction", "float", "tumor fraction that it gives, 2V / (m + 2V - C*V) with these "
                "copies C and multiplicity m; empty when none explains it", "fraction",
                nullable=True),
@@ -405,7 +419,7 @@ SOLUTIONS = Table(
 )  # fmt: skip
 
 GENES = Table(
-    "genes", 1,
+    "genes", 2,
     (
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
@@ -425,6 +439,8 @@ GENES = Table(
                "be close to zero)", "copies", nullable=True),
         Column("arm_copies", "float", "copies per tumor cell of the rest of the gene's chromosome "
                "arm", "copies", nullable=True),
+        Column("rest_ratio", "float", "observed / expected fragments of the rest of its chromosome",
+               "ratio", nullable=True),
         Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
                "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
                "fraction", "ratio", nullable=True),
@@ -506,6 +522,107 @@ TRACK = Table(
     "The course of one patient, a row per time point.",
 )  # fmt: skip
 
+CRITERIA = Table(
+    "criteria", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("day", "int", "day relative to the first dose", "days"),
+        Column("criterion", "text", "name of the rule in the file of criteria"),
+        Column("title", "text", "the criterion as people know it"),
+        Column("gene", "text", "gene that it looks at"),
+        Column("result", "text", "whether it is met; not_evaluable: the sample cannot tell, see "
+               "`reason`", choices=CRITERION_RESULT),
+        Column("rule", "text", "what must hold, all of it"),
+        Column("quantity", "text", "the first quantity of the rule; this and the next four are of "
+               "it"),
+        Column("value", "float", "its value; of a posterior the median", nullable=True),
+        Column("low", "float", "lower 95 % bound", nullable=True),
+        Column("high", "float", "upper 95 % bound", nullable=True),
+        Column("threshold", "float", "what it is compared with; empty for a rule on a call or on "
+               "mutations", nullable=True),
+        Column("unit", "text", "unit of value and threshold", nullable=True),
+        Column("probability", "float", "that the rule is met, where a posterior or a measurement "
+               "error gives one; given that there is tumor DNA", "probability", nullable=True),
+        Column("reason", "text", "the result in words"),
+        Column("specimen", "text", "what the threshold was made on", choices=SPECIMEN),
+        Column("made_for", "text", "what it was made for"),
+        Column("caveat", "text", "why it may not hold here"),
+        Column("source", "text", "where it stands"),
+    ),
+    "Published criteria applied to the samples of one patient, a row per sample and criterion.",
+)  # fmt: skip
+
+ALTERATIONS = Table(
+    "alterations", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("day", "int", "day relative to the first dose", "days"),
+        Column("gene", "text", "gene; empty where a variant's gene is not known", nullable=True),
+        Column("kind", "text", "mutation or amplification", choices=ALTERATION_KIND),
+        *_region(of="variant or gene"),
+        Column("protein", "text", "change of the protein; of a mutation, where the input tells it",
+               nullable=True),
+        Column("ref", "text", "bases of the reference; of a mutation", nullable=True),
+        Column("alt", "text", "bases of the variant; of a mutation", nullable=True),
+        Column("vaf", "float", "allele fraction; of a mutation", "fraction", nullable=True),
+        Column("vaf_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("vaf_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("copies", "float", "copies per tumor cell of the place", "copies", nullable=True),
+        Column("copies_low", "float", "lower 95 % bound; of an amplification", "copies",
+               nullable=True),
+        Column("copies_high", "float", "upper 95 % bound; of an amplification", "copies",
+               nullable=True),
+        Column("multiplicity", "float", "copies that carry the mutation", "copies", nullable=True),
+        Column("ccf", "float", "cancer-cell fraction: share of the tumor cells that carry the "
+               "mutation", "fraction", nullable=True),
+        Column("ccf_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("ccf_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("clonality", "text", "whether all tumor cells carry it", choices=CLONALITY),
+        Column("anti_her2", "text", "evidence that it confers resistance to anti-HER2 treatment; "
+               "empty: none in the table of resistance", nullable=True, choices=EVIDENCE),
+        Column("anti_egfr", "text", "the same for anti-EGFR treatment", nullable=True,
+               choices=EVIDENCE),
+        Column("source", "text", "setting and source of that evidence", nullable=True),
+        Column("reason", "text", "what to know of the clonality", nullable=True),
+    ),
+    "Mutations and amplifications of the samples of one patient, with their clonality and what is "
+    "known of resistance.",
+)  # fmt: skip
+
+STRATA = Table(
+    "strata", 1,
+    (
+        Column("sample", "text", "sample name"),
+        Column("day", "int", "day relative to the first dose", "days"),
+        Column("her2", "text", "whether ERBB2 is amplified in plasma", choices=ANSWER),
+        Column("her2_rule", "text", "by which rule"),
+        Column("her2_reason", "text", "why"),
+        Column("concurrent", "text", "whether an alteration that is known to confer resistance is "
+               "there beside it", choices=ANSWER),
+        Column("concurrent_rule", "text", "by which rule"),
+        Column("concurrent_reason", "text", "which one, or why that cannot be told"),
+        Column("stratum", "text", "both in words"),
+    ),
+    "The stratum of each sample of one patient.",
+)  # fmt: skip
+
+RESISTANCE = Table(
+    "resistance", 1,
+    (
+        Column("gene", "text", "gene symbol"),
+        Column("alteration", "text", "mutation or amplification", choices=ALTERATION_KIND),
+        Column("change", "text", "of a mutation: codons, ranges of codons and changes of the "
+               "protein that it holds for; empty: for any that is not silent", nullable=True),
+        Column("treatment", "text", "which treatment", choices=("anti-HER2", "anti-EGFR")),
+        Column("evidence", "text", "clinical: patients with it did worse under the treatment, or "
+               "reviews say so; candidate: possible, or seen in models and few patients",
+               choices=EVIDENCE),
+        Column("setting", "text", "which cancer and drugs"),
+        Column("source", "text", "where it stands"),
+    ),
+    "Alterations known to confer resistance to anti-HER2 or anti-EGFR treatment.",
+)  # fmt: skip
+
 QC = Table(
     "qc", 1,
     (
@@ -571,7 +688,8 @@ TABLES: dict[str, Table] = {
     for table in (
         BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
         SEGMENTS,
-        FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
+        FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, CRITERIA, ALTERATIONS,
+        STRATA, RESISTANCE, QC, TRUTH, TRUTH_SEGMENTS,
     )
 }  # fmt: skip
 

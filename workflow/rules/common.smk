@@ -10,6 +10,7 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 
 from ctcnv.cli.settings import flag
+from ctcnv.io import rules as rules_of_trials
 from ctcnv.io import schemas, sheet
 
 # The rules call `ctcnv`: the one beside this Python, also when its environment is not activated.
@@ -25,6 +26,10 @@ def schema(name):
 
 try:
     schemas.check_config(config, schema("config"))
+    criteria_file = config["rules"]
+    if criteria_file == "auto":
+        criteria_file = str(Path(workflow.basedir) / "config" / "criteria.yaml")
+    rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
     samples = sheet.read(
         Path(config["samples"]),
         schema=schema("samples"),

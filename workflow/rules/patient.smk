@@ -30,9 +30,42 @@ rule track:
         " --output {output.track} 2> {log}"
 
 
+rule criteria:
+    input:
+        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
+        grid=of_patient("results/samples/{item.sample}/fraction.grid.tsv.gz"),
+        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
+        mutations=of_patient("results/samples/{item.sample}/mutations.tsv"),
+        track="results/patients/{patient}/track.tsv",
+        rules=criteria_file,
+    output:
+        criteria="results/patients/{patient}/criteria.tsv",
+        alterations="results/patients/{patient}/alterations.tsv",
+        strata="results/patients/{patient}/strata.tsv",
+    log:
+        "logs/{patient}/criteria.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        samples=of_patient("{item.sample}"),
+        files=given,
+        settings=flags("criteria"),
+    shell:
+        "ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
+        " {params.files} {params.settings} --output-criteria {output.criteria}"
+        " --output-alterations {output.alterations} --output-strata {output.strata}"
+        " 2> {log}"
+
+
 rule report:
     input:
         track="results/patients/{patient}/track.tsv",
+        criteria="results/patients/{patient}/criteria.tsv",
+        alterations="results/patients/{patient}/alterations.tsv",
+        strata="results/patients/{patient}/strata.tsv",
         profile=of_patient("results/samples/{item.sample}/profile.tsv.gz"),
         segments=of_patient("results/samples/{item.sample}/segments.tsv"),
         fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
@@ -61,5 +94,6 @@ rule report:
         " --samples {params.samples} --profile {input.profile}"
         " --segments {input.segments} --fraction {input.fraction}"
         " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
-        " --mutations {input.mutations}"
+        " --mutations {input.mutations} --criteria {input.criteria}"
+        " --alterations {input.alterations} --strata {input.strata}"
         " --output {output.html} 2> {log}"

@@ -33,6 +33,7 @@ STEPS: dict[str, str] = {
     "fraction": "tumor fraction and ploidy with intervals",
     "genes": "copy number and amplification call of each gene",
     "track": "change from baseline over a patient's time points",
+    "criteria": "published criteria, concurrent alterations and strata of a patient's samples",
     "plot": "figures of a sample for slides and papers",
     "report": "a patient's report as one HTML file",
     "qc": "one table over all samples, with status and reason",

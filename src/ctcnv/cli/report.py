@@ -10,6 +10,8 @@ log = logging.getLogger(__name__)
 
 #: The tables of each sample, in the order in which they are read.
 TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
+#: Tables of the patient that the report can do without.
+OF_CRITERIA = ("criteria", "alterations", "strata")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                             help=f"{table} of each sample")  # fmt: skip
     parser.add_argument("--mutations", type=Path, nargs="+", metavar="FILE",
                         help="mutations of each sample, if there are any")  # fmt: skip
+    for table in OF_CRITERIA:
+        parser.add_argument(f"--{table}", type=Path, metavar="FILE",
+                            help=f"{table}.tsv of the patient, from ctcnv criteria")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="HTML",
                         help="the report")  # fmt: skip
 
@@ -50,6 +55,18 @@ def run(args: argparse.Namespace) -> None:
             tables.require_sample(stored, name)
             sheets[table] = report.Sheet(stored.frame, stored.meta)
         samples.append(report.Sample(name, **sheets))
-    page = report.patient_report(args.patient, report.Sheet(track.frame, track.meta), samples)
+    more = {}
+    for table in OF_CRITERIA:
+        if getattr(args, table) is not None:
+            stored = tables.read(getattr(args, table), schema.TABLES[table])
+            if stored.require("patient") != args.patient:
+                raise ValueError(
+                    f"{stored.path}: of patient {stored.meta['patient']!r}, expected "
+                    f"{args.patient!r}"
+                )
+            more[table] = report.Sheet(stored.frame, stored.meta)
+    page = report.patient_report(
+        args.patient, report.Sheet(track.frame, track.meta), samples, **more
+    )
     tables.write_text(args.output, page)
     log.info("report of %s: %d samples, %d kB", args.patient, len(samples), len(page) // 1000)

@@ -28,6 +28,7 @@ from ctcnv.io import tables
 from ctcnv.io.reference import quiet_htslib
 from ctcnv.io.wig import read_text
 from ctcnv.mutations import ORIGINS, VARIANT_COLUMNS
+from ctcnv.protein import short
 from ctcnv.schema import chrom_key
 
 log = logging.getLogger(__name__)
@@ -35,9 +36,12 @@ log = logging.getLogger(__name__)
 #: Columns of a TSV: always, one of the two pairs, and optional ones.
 REQUIRED = ("chrom", "pos", "ref", "alt", "depth")
 COUNTS = ("alt_reads", "vaf")
-OPTIONAL = ("gene", "origin")
+OPTIONAL = ("gene", "origin", "protein")
 #: INFO keys that may hold the gene, in order of preference; ANN and CSQ are looked at first.
 GENE_KEYS = ("GENE", "Gene", "SYMBOL", "Gene.refGene", "GENEINFO")
+#: The first fields of snpEff's ANN that are looked at; HGVS.p under the name that VEP gives it.
+ANN_FIELDS = ("allele", "consequence", "impact", "symbol", "gene_id", "feature_type", "feature",
+              "biotype", "rank", "hgvsc", "hgvsp")  # fmt: skip
 #: Names, in lower case, under which annotators give an allele frequency in the population.
 POPULATION_KEYS = frozenset({
     "gnomad_af", "gnomade_af", "gnomadg_af", "gnomad_exome_all", "gnomad_genome_all", "exac_all",
@@ -255,6 +259,7 @@ def _of_record(
             "gene": _gene(info, parts), "origin": "somatic" if "SOMATIC" in info else None,
             "depth": depth, "alt_reads": alt_reads,
             "population": _population(info, parts, index), "reason": reason,
+            "protein": _protein(parts),
             "told": any(key in data for key in FREQUENCY_KEYS),
         }  # fmt: skip
 
@@ -332,10 +337,7 @@ def _annotations(
     if fields and "CSQ" in info:
         rows = [dict(zip(fields, one.split("|"), strict=False)) for one in _many(info["CSQ"])]
     elif "ANN" in info:
-        rows = [
-            dict(zip(("allele", "consequence", "impact", "symbol"), one.split("|"), strict=False))
-            for one in _many(info["ANN"])
-        ]
+        rows = [dict(zip(ANN_FIELDS, one.split("|"), strict=False)) for one in _many(info["ANN"])]
     else:
         return []
     # VEP shortens the allele of an insertion or deletion; with one alternative all rows are its.
@@ -356,6 +358,14 @@ def _gene(info: Mapping[str, Any], parts: Iterable[Mapping[str, str]]) -> str | 
     if "FUNCOTATION" in info and (text := str(_first(info["FUNCOTATION"]) or "")):
         return text.lstrip("[").split("|")[0] or None
     return None
+
+
+def _protein(parts: Sequence[Mapping[str, str]]) -> str | None:
+    """The change of the protein of an alternative, of the first transcript of its gene that tells
+    one; None where none does."""
+    gene = next((part["symbol"] for part in parts if part.get("symbol")), None)
+    told = (part.get("hgvsp") for part in parts if part.get("symbol") == gene)
+    return next(filter(None, (short(text) for text in told if text)), None)
 
 
 def _population(
@@ -463,6 +473,7 @@ def _of_cells(where: str, values: Mapping[str, str], by: str) -> dict[str, Any]:
         "chrom": values["chrom"], "start": start - 1, "end": start - 1 + len(alleles["ref"]),
         **alleles, "gene": values.get("gene") or None, "origin": origin, "depth": depth,
         "alt_reads": alt_reads, "population": None, "reason": None,
+        "protein": short(values.get("protein", "")),
     }  # fmt: skip
 
 

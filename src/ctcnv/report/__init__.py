@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from ctcnv import __version__, display, palette
 from ctcnv.report import charts, methods, rows, view
+from ctcnv.report import criteria as judged
 from ctcnv.report.view import Sample, Sheet
 from ctcnv.report.words import known, number
 from ctcnv.schema import chrom_key
@@ -26,12 +27,23 @@ from ctcnv.schema import chrom_key
 __all__ = ["Sample", "Sheet", "patient_report"]
 
 
-def patient_report(patient: str, track: Sheet, samples: Sequence[Sample]) -> str:
-    """The HTML page of one patient from the track and the tables of each of its samples.
+def patient_report(
+    patient: str,
+    track: Sheet,
+    samples: Sequence[Sample],
+    *,
+    criteria: Sheet | None = None,
+    alterations: Sheet | None = None,
+    strata: Sheet | None = None,
+) -> str:
+    """The HTML page of one patient from the track, the tables of each of its samples and, where
+    there are any, those of the criteria step.
 
     Raises ValueError when track and samples do not name the same samples.
     """
     timeline = view.points(track, samples)
+    given = {"track": track, "criteria": criteria, "alterations": alterations, "strata": strata}
+    of_patient = {name: sheet for name, sheet in given.items() if sheet is not None}
     style, script = _asset("style.css"), _asset("script.js")
     drawings, data = _genome(timeline)
     return _template().render(
@@ -60,9 +72,11 @@ def patient_report(patient: str, track: Sheet, samples: Sequence[Sample]) -> str
         gene_tables=[(p, rows.gene_table(p)) for p in timeline],
         solutions=rows.solution_rows(timeline),
         mutations=rows.mutation_parts(timeline),
+        criteria=judged.criteria_parts(timeline, criteria),
+        alterations=judged.alteration_parts(timeline, alterations, strata),
         qc=rows.qc_rows(timeline),
-        settings=methods.setting_rows(track, samples),
-        origins=methods.origin_rows(track, samples),
+        settings=methods.setting_rows(of_patient, samples),
+        origins=methods.origin_rows(of_patient, samples),
         panel=methods.panel(samples),
         sex=methods.shared(samples, "sex"),
         bins=methods.shared(samples, "bins"),

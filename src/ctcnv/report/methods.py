@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ctcnv.report import words
@@ -13,9 +13,10 @@ from ctcnv.schema import FRACTION, GENES, SOLUTIONS, TRACK, Table
 Titled = list[tuple[str, list[tuple[str, str]]]]
 
 
-def setting_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
+def setting_rows(of_patient: Mapping[str, Sheet], samples: Sequence[Sample]) -> Titled:
     """All parameters of this run, by section."""
-    sheets = [track, *(sheet for sample in samples for sheet in sample.sheets().values())]
+    sheets = [*of_patient.values()]
+    sheets += [sheet for sample in samples for sheet in sample.sheets().values()]
     return [
         (section, [(key, _setting(value)) for key, value in sorted(values.items())])
         for section, values in settings(sheets).items()
@@ -32,10 +33,10 @@ def _setting(value: Any) -> str:
 _SAID = ("sample", "ctcnv.table")
 
 
-def origin_rows(track: Sheet, samples: Sequence[Sample]) -> Titled:
+def origin_rows(of_patient: Mapping[str, Sheet], samples: Sequence[Sample]) -> Titled:
     """Where every table comes from: what the preambles say beside the settings."""
     rows = []
-    for name, sheet in [("track", track)] + [
+    for name, sheet in [*of_patient.items()] + [
         (f"{sample.name}: {table}", sheet)
         for sample in samples
         for table, sheet in sample.sheets().items()

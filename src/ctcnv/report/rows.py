@@ -248,12 +248,13 @@ def _variant(row: Row) -> dict[str, Any]:
     return {
         "gene": text(row["gene"]) or words.NOT_KNOWN,
         "place": f"{chrom_key(row['chrom'])}:{number(row['start']) + 1:,.0f}",
-        "change": f"{_short(row['ref'])}>{_short(row['alt'])}",
+        "change": f"{short_bases(row['ref'])}>{short_bases(row['alt'])}",
         "reads": f"{words.whole(row['alt_reads'])} of {words.whole(row['depth'])}",
         "vaf": _with_bounds(row, "vaf", words.share),
         "copies": words.whole(row["copies"]) if known(row["copies"]) else absent,
         "multiplicity": words.whole(row["multiplicity"]) if known(row["multiplicity"]) else absent,
         "clonal": percent(row["p_clonal"], missing=absent),
+        "cells": _with_bounds(row, "ccf", words.share) if used else absent,
         "fraction": _with_bounds(row, "fraction", words.share) if used else absent,
         "special": percent(row["special"]),
         "used": Cell("Used" if used else "Left out", "", "ok" if used else "missing"),
@@ -261,7 +262,7 @@ def _variant(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _short(bases: str) -> str:
+def short_bases(bases: str) -> str:
     """Bases of an allele; a long one by its beginning."""
     return bases if len(bases) <= MAX_BASES else f"{bases[:MAX_BASES]}…"
 
