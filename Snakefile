@@ -31,5 +31,10 @@ rule all:
             figure=["genome", "chr17"],
             kind=["svg", "png"],
         ),
+        collect(
+            "results/samples/{sample}/export/{sample}.{kind}",
+            sample=plasma["sample"],
+            kind=["seg", "vcf", "bedgraph", "bw", "cnr", "cns"],
+        ),
         "results/qc.tsv",
     localrule: True

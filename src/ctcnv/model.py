@@ -209,6 +209,15 @@ class TrackSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """How fine the tracks for other programs are."""
+
+    section: ClassVar[str] = "export"
+    window_fragments: int
+    false_positive: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class QcSettings(Settings):
     """Limits beyond which a sample is flagged."""
 
@@ -231,6 +240,7 @@ SECTIONS: dict[str, type[Settings]] = {
         MutationsSettings,
         GenesSettings,
         TrackSettings,
+        ExportSettings,
         QcSettings,
     )
 }

@@ -34,6 +34,7 @@ STEPS: dict[str, str] = {
     "genes": "copy number and amplification call of each gene",
     "track": "change from baseline over a patient's time points",
     "plot": "figures of a sample for slides and papers",
+    "export": "a sample for other programs: SEG, VCF, bedGraph, bigWig, CNVkit",
     "report": "a patient's report as one HTML file",
     "qc": "one table over all samples, with status and reason",
 }
