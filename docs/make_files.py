@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ctcnv.report import summary
 from ctcnv.schema import TABLES, Column, Table
 
 OUTPUT = Path(__file__).with_name("files.md")
+SUMMARY = Path(__file__).parent.parent / "workflow" / "schemas" / "summary.schema.json"
 
 #: The files of a run in the order in which they are made: path, table or None, step, meaning.
 FILES: tuple[tuple[str, str | None, str, str], ...] = (
@@ -52,6 +54,8 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
      "log2 of the segments, for CNVkit"),
     ("results/patients/{patient}/track.tsv", "track", "track", "the course of the patient"),
     ("results/patients/{patient}/report.html", None, "report", "the report, one file"),
+    ("results/patients/{patient}/summary.json", None, "report",
+     "the same as JSON, see below"),
     ("results/qc.tsv", "qc", "qc", "one line per sample of the cohort"),
 )  # fmt: skip
 
@@ -118,6 +122,27 @@ turns a sample named `001` into the number 1.
 """
 
 
+SUMMARY_CHAPTER = """\
+## summary.json
+
+One JSON object per patient for hospital systems and databases. Its format is fixed by a JSON Schema
+(draft 2020-12), [`summary.schema.json`](../workflow/schemas/summary.schema.json), and named in its
+first key, `format`; the number behind the slash changes when a reader would have to.
+
+- `answer` is short: ERBB2 and tumor fraction of the baseline (`first`), and the change at the sample
+  nearest to `track.target_day` (`follow_up`; null when there is none, then `no_follow_up` says why).
+  The report leads with the same samples.
+- `samples` holds every time point by day: its row of `track.tsv`, `fraction.tsv` and `qc.tsv`, all
+  rows of `genes.tsv`, `solutions.tsv` and `mutations.tsv` with the columns of these tables, and the
+  sha256 of its inputs.
+- `settings` are those of the run.
+- null means "not known" or "not evaluable", never zero and never negative: a system that stores it
+  must keep the difference. `indeterminate` is no negative either.
+
+To check a file: `python -m jsonschema -i summary.json workflow/schemas/summary.schema.json`.
+"""
+
+
 def cell(text: str) -> str:
     """Text for a cell of a Markdown table."""
     return text.replace("|", "\\|").replace("\n", " ")
@@ -181,6 +206,7 @@ def text() -> str:
         "`ctcnv demo`, `ctcnv real` and `snakemake --directory DIR` put all of it below their",
         "directory.",
         "",
+        SUMMARY_CHAPTER,
         *files_section("## Files of simulate", SIMULATED),
         "## Preamble",
         "",
@@ -198,3 +224,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     OUTPUT.write_text(text())
+    SUMMARY.write_text(summary.text(summary.json_schema()))

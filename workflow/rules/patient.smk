@@ -47,6 +47,7 @@ rule report:
             category="Patients",
             labels={"patient": "{patient}"},
         ),
+        summary="results/patients/{patient}/summary.json",
     log:
         "logs/{patient}/report.log",
     conda:
@@ -62,4 +63,4 @@ rule report:
         " --segments {input.segments} --fraction {input.fraction}"
         " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
         " --mutations {input.mutations}"
-        " --output {output.html} 2> {log}"
+        " --output {output.html} --output-summary {output.summary} 2> {log}"

@@ -18,12 +18,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcnv import __version__, display, palette
-from ctcnv.report import charts, methods, rows, view
+from ctcnv.report import charts, methods, rows, summary, view
 from ctcnv.report.view import Sample, Sheet
 from ctcnv.report.words import known, number
 from ctcnv.schema import chrom_key
 
-__all__ = ["Sample", "Sheet", "patient_report"]
+__all__ = ["Sample", "Sheet", "patient_report", "summary"]
 
 
 def patient_report(patient: str, track: Sheet, samples: Sequence[Sample]) -> str:
