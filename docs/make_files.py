@@ -64,6 +64,10 @@ SIMULATED = (
     ("truth.tsv", "truth", "simulate", "what was put into each sample"),
     ("truth.segments.tsv", "truth_segments", "simulate", "the simulated tumors"),
 )
+#: Tables that come with the package.
+SHIPPED = (
+    ("src/ctcnv/data/trials.tsv", "trials", "cohort", "published trials, with their sources"),
+)
 
 #: Preamble keys: key, which tables carry it, meaning.
 PREAMBLE = (
@@ -129,9 +133,9 @@ One JSON object per patient for hospital systems and databases. Its format is fi
 (draft 2020-12), [`summary.schema.json`](../workflow/schemas/summary.schema.json), and named in its
 first key, `format`; the number behind the slash changes when a reader would have to.
 
-- `answer` is short: ERBB2 and tumor fraction of the baseline (`first`), and the change at the sample
-  nearest to `track.target_day` (`follow_up`; null when there is none, then `no_follow_up` says why).
-  The report leads with the same samples.
+- `answer` is short: ERBB2 and tumor fraction of the baseline (`first`), and the change at the
+  sample nearest to `track.target_day` (`follow_up`; null when there is none, then `no_follow_up`
+  says why). The report leads with the same samples.
 - `samples` holds every time point by day: its row of `track.tsv`, `fraction.tsv` and `qc.tsv`, all
   rows of `genes.tsv`, `solutions.tsv` and `mutations.tsv` with the columns of these tables, and the
   sha256 of its inputs.
@@ -183,7 +187,7 @@ def column_row(column: Column) -> str:
 
 def table_section(table: Table) -> list[str]:
     """The chapter of one table."""
-    paths = ", ".join(f"`{f[0]}`" for f in (*FILES, *SIMULATED) if f[1] == table.name)
+    paths = ", ".join(f"`{f[0]}`" for f in (*FILES, *SIMULATED, *SHIPPED) if f[1] == table.name)
     return [
         f"### {table.name}",
         "",
@@ -208,6 +212,7 @@ def text() -> str:
         "",
         SUMMARY_CHAPTER,
         *files_section("## Files of simulate", SIMULATED),
+        *files_section("## Files of the package", SHIPPED),
         "## Preamble",
         "",
         row("key", "in", "meaning"),

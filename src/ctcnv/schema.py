@@ -538,6 +538,40 @@ QC = Table(
     "One line per sample of the cohort, with status and reason.",
 )  # fmt: skip
 
+TRIAL_EVIDENCE = ("paper", "congress", "review", "news", "registry")
+
+TRIALS = Table(
+    "trials", 1,
+    (
+        Column("trial", "text", "name of the trial"),
+        Column("drug", "text", "what was given"),
+        Column("selection", "text", "which patients the row is about", nullable=True),
+        Column("line", "text", "line of treatment", nullable=True),
+        Column("n", "int", "patients behind the response rate", "patients", nullable=True),
+        Column("responders", "int", "patients with an objective response", "patients",
+               nullable=True),
+        Column("orr", "float", "objective response rate as the source gives it", "fraction",
+               nullable=True),
+        Column("orr_low", "float", "lower 95 % bound as the source gives it", "fraction",
+               nullable=True),
+        Column("orr_high", "float", "upper 95 % bound as the source gives it", "fraction",
+               nullable=True),
+        Column("pfs", "float", "median progression-free survival", "months", nullable=True),
+        Column("pfs_low", "float", "lower 95 % bound", "months", nullable=True),
+        Column("pfs_high", "float", "upper 95 % bound", "months", nullable=True),
+        Column("os", "float", "median overall survival", "months", nullable=True),
+        Column("os_low", "float", "lower 95 % bound", "months", nullable=True),
+        Column("os_high", "float", "upper 95 % bound", "months", nullable=True),
+        Column("evidence", "text", "what kind of source it is: the trial's own paper or its "
+               "abstract, a congress abstract, another's review, news, or a registry",
+               choices=TRIAL_EVIDENCE),
+        Column("source", "text", "where the numbers were read"),
+        Column("note", "text", "what was derived, and what is doubtful", nullable=True),
+    ),
+    "Published trials of anti-HER2 treatment of colorectal cancer, a row per source: two that "
+    "disagree are two rows.",
+)  # fmt: skip
+
 TRUTH = Table(
     "truth", 1,
     (
@@ -571,7 +605,7 @@ TABLES: dict[str, Table] = {
     for table in (
         BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
         SEGMENTS,
-        FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRUTH, TRUTH_SEGMENTS,
+        FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, QC, TRIALS, TRUTH, TRUTH_SEGMENTS,
     )
 }  # fmt: skip
 
