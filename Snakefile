@@ -37,4 +37,5 @@ rule all:
             kind=["seg", "vcf", "bedgraph", "bw", "cnr", "cns"],
         ),
         "results/qc.tsv",
+        "results/cohort/cohort.html",
     localrule: True

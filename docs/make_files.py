@@ -56,6 +56,12 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/patients/{patient}/report.html", None, "report", "the report, one file"),
     ("results/patients/{patient}/summary.json", None, "report",
      "the same as JSON, see below"),
+    ("results/cohort/cohort.html", None, "cohort", "all patients on one page"),
+    ("results/cohort/samples.tsv", "cohort_samples", "cohort", "one row per plasma sample"),
+    ("results/cohort/patients.tsv", "cohort_patients", "cohort", "one row per patient"),
+    ("results/cohort/genes.tsv", "cohort_genes", "cohort", "the genes of each first sample"),
+    ("results/cohort/statistics.tsv", "statistics", "cohort",
+     "every analysis of the clinical table; no rows without one"),
     ("results/qc.tsv", "qc", "qc", "one line per sample of the cohort"),
 )  # fmt: skip
 

@@ -17,7 +17,7 @@ LADDER = (
     "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves", "normalize",
     "segment", "evidence", "healthy", "copystates", "blocks", "paths", "posterior", "detection",
     "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "export", "qc",
-    "clinic",
+    "cohort", "clinic", "outcome",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
 FRAMES = ("io", "plots", "report")

@@ -63,7 +63,7 @@ def test_every_job_is_one_ctcnv_command_that_its_step_understands(
     found = commands(done.stdout)
     assert Counter(words[1] for words in found) == {
         "bins": 1, "count": 2, "import": 3, "pon": 1, "call": 3, "track": 2, "plot": 3,
-        "export": 3, "report": 2, "qc": 1,
+        "export": 3, "report": 2, "cohort": 1, "qc": 1,
     }  # fmt: skip
     sections = tuple(f"{section}_" for section in SECTIONS)
     for words in found:

@@ -218,6 +218,30 @@ class ExportSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class CohortSettings(Settings):
+    """Groups and cautions of the cohort's statistics."""
+
+    section: ClassVar[str] = "cohort"
+    thresholds: str
+    events_per_term: float
+    resamples: int
+    seed: int
+
+    @property
+    def copies(self) -> tuple[float, ...]:
+        """The thresholds as numbers; ValueError names the one that is none."""
+        found = []
+        for word in self.thresholds.split(","):
+            try:
+                found.append(float(word))
+            except ValueError:
+                raise ValueError(
+                    f"cohort.thresholds is {self.thresholds!r}; expected numbers such as 6,20"
+                ) from None
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
 class QcSettings(Settings):
     """Limits beyond which a sample is flagged."""
 
@@ -241,6 +265,7 @@ SECTIONS: dict[str, type[Settings]] = {
         GenesSettings,
         TrackSettings,
         ExportSettings,
+        CohortSettings,
         QcSettings,
     )
 }

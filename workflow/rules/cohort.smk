@@ -1,4 +1,4 @@
-# All samples in one table.
+# All samples in one table, and all patients.
 
 
 rule qc:
@@ -32,3 +32,36 @@ rule qc:
         settings=flags("qc"),
     shell:
         "ctcnv qc {params.files} {params.settings} --output {output.qc} 2> {log}"
+
+
+rule cohort:
+    input:
+        tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
+        genes=collect("results/samples/{sample}/genes.tsv", sample=plasma["sample"]),
+        qc="results/qc.tsv",
+        clinical=branch(config["clinical"], then=config["clinical"]),
+    output:
+        samples="results/cohort/samples.tsv",
+        patients="results/cohort/patients.tsv",
+        genes="results/cohort/genes.tsv",
+        statistics="results/cohort/statistics.tsv",
+        html=report(
+            "results/cohort/cohort.html",
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"table": "all patients"},
+        ),
+    log:
+        "logs/cohort/cohort.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        files=given,
+        settings=flags("cohort"),
+    shell:
+        "ctcnv cohort {params.files} {params.settings} --output-samples {output.samples}"
+        " --output-patients {output.patients} --output-genes {output.genes}"
+        " --output-statistics {output.statistics} --output {output.html} 2> {log}"

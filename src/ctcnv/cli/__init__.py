@@ -36,6 +36,7 @@ STEPS: dict[str, str] = {
     "plot": "figures of a sample for slides and papers",
     "export": "a sample for other programs: SEG, VCF, bedGraph, bigWig, CNVkit",
     "report": "a patient's report as one HTML file",
+    "cohort": "all patients: tables, statistics with a clinical table, a page",
     "qc": "one table over all samples, with status and reason",
 }
 

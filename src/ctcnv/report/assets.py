@@ -1,0 +1,25 @@
+"""The files that every page carries, and the policy under which a browser obeys them alone."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib import resources
+
+
+def read(name: str) -> str:
+    """The text of a file beside this module."""
+    return resources.files("ctcnv.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def policy(style: str, script: str) -> str:
+    """A policy under which nothing is loaded, and only our own style and script are obeyed."""
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(content: str) -> str:
+    digest = hashlib.sha256(content.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
