@@ -63,6 +63,10 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/cohort/statistics.tsv", "statistics", "cohort",
      "every analysis of the clinical table; no rows without one"),
     ("results/qc.tsv", "qc", "qc", "one line per sample of the cohort"),
+    ("results/multiqc/ctcnv_general_mqc.json", None, "qc",
+     "for MultiQC: columns of its general statistics"),
+    ("results/multiqc/ctcnv_qc_mqc.json", None, "qc", "for MultiQC: a section with the table"),
+    ("results/multiqc/multiqc.html", None, "multiqc", "MultiQC's page; only when asked for"),
 )  # fmt: skip
 
 #: Tables of `simulate`, which are no results of the workflow.

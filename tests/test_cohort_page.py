@@ -184,6 +184,15 @@ def test_figures_of_one_patient_and_of_nothing_known_are_drawn() -> None:
         assert plots.render(figure, "svg").startswith(b"<?xml")
 
 
+def test_a_fraction_that_is_not_detected_is_no_point() -> None:
+    people = patients(CLINICAL)
+    detected = int(((people["status"] == "detected") & people["fraction"].notna()).sum())
+    assert 0 < detected < len(people), "the cases hold both"
+    axes = draw.by_response(people).axes[0]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in points) == detected
+
+
 # The command ---------------------------------------------------------------------------------
 
 

@@ -20,6 +20,8 @@ rule qc:
             category="Cohort",
             labels={"table": "quality of every sample"},
         ),
+        general="results/multiqc/ctcnv_general_mqc.json",
+        table="results/multiqc/ctcnv_qc_mqc.json",
     log:
         "logs/cohort/qc.log",
     conda:
@@ -31,7 +33,29 @@ rule qc:
         files=given,
         settings=flags("qc"),
     shell:
-        "ctcnv qc {params.files} {params.settings} --output {output.qc} 2> {log}"
+        "ctcnv qc {params.files} {params.settings} --output {output.qc}"
+        " --output-multiqc {output.general} {output.table} 2> {log}"
+
+
+# Not part of `all`: MultiQC is not in the environment. Its buttons that send data to language
+# models are taken out, and it asks nobody for a newer version.
+rule multiqc:
+    input:
+        general="results/multiqc/ctcnv_general_mqc.json",
+        table="results/multiqc/ctcnv_qc_mqc.json",
+    output:
+        html="results/multiqc/multiqc.html",
+    log:
+        "logs/cohort/multiqc.log",
+    conda:
+        "../../envs/multiqc.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "multiqc --force --no-ai --no-version-check --no-data-dir --filename {output.html}"
+        " --cl-config 'show_analysis_paths: false' --cl-config 'show_analysis_time: false'"
+        " {input.general} {input.table} 2> {log}"
 
 
 rule cohort:

@@ -132,7 +132,7 @@ def figures(
         drawn.append((
             "Tumor fraction and copies by response",
             "The first sample of each patient; a line at the median. Below each response the "
-            "number of patients whose value is known.",
+            "number of patients whose value is known, which it is not where no tumor was detected.",
             draw.by_response(people),
         ))  # fmt: skip
     divided = [

@@ -286,7 +286,12 @@ def _call(calls: pd.DataFrame, gene: str, patient: str) -> str:
 
 
 def by_response(patients: pd.DataFrame) -> Figure:
-    """Tumor fraction and ERBB2 copies of the first sample by best response, a point per patient."""
+    """Tumor fraction and ERBB2 copies of the first sample by best response, a point per patient.
+
+    A fraction counts where a tumor was detected: below that it is no number to compare.
+    """
+    detected = patients["status"] == "detected"
+    patients = patients.assign(fraction=patients["fraction"].where(detected))
     kinds = [name for name in palette.RESPONSE if (patients["response"] == name).any()]
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(8, 3.2), layout="constrained")
