@@ -317,6 +317,7 @@ def by_response(patients: pd.DataFrame) -> Figure:
             axes.set_xticks(range(len(kinds)), shown)
             axes.set_xlim(-0.6, max(len(kinds), 1) - 0.4)
             axes.set_ylabel(label)
+        panels[0].set_ylim(bottom=0)
         if (patients["erbb2_copies"] > 0).any():
             panels[1].set_yscale("log", base=2)
             panels[1].yaxis.set_major_formatter(lambda value, _: f"{value:g}")
