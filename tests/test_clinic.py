@@ -180,6 +180,27 @@ def test_cox_is_the_maximum_of_the_partial_likelihood(seed: int) -> None:
     assert found.note == ""
 
 
+def test_ties_are_those_of_efron() -> None:
+    time, x = array(1, 1, 1, 2, 2, 3, 4, 5), array(1, 0, 1, 1, 0, 0, 1, 0)
+    event = mask(1, 1, 0, 1, 1, 1, 0, 1)
+
+    def minus_log(beta: float) -> float:
+        total = 0.0
+        for t in sorted(set(time[event])):
+            dead, risk = event & (time == t), time >= t
+            d = int(dead.sum())
+            total += beta * x[dead].sum()
+            for k in range(d):
+                total -= math.log(
+                    np.exp(beta * x[risk]).sum() - k / d * np.exp(beta * x[dead]).sum()
+                )
+        return -total
+
+    slow = math.exp(minimize_scalar(minus_log, bounds=(-8, 8), method="bounded").x)
+    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=1)
+    assert found.value == pytest.approx(slow, rel=1e-3)
+
+
 def test_few_events_are_warned_of_and_still_given() -> None:
     time, event, x = cohort(15, 1)
     (found,) = clinic.hazard(time, event, x[:, None], events_per_term=100)

@@ -77,6 +77,28 @@ def test_the_cohort_looks_at_the_samples_that_the_report_looks_at(name: str) -> 
         assert row["follow_up_change"] == point.track["change"]
 
 
+@pytest.mark.parametrize(
+    ("days", "baseline", "first", "later"),
+    [
+        ([0, 21, 42], 0, 0, 1),
+        ([0, 14, 28], 0, 0, 1),  # both a week away: the earlier one
+        ([0, 13, 29], 0, 0, None),  # eight days away
+        ([0, 28], 0, 0, 1),
+        ([0], 0, 0, None),
+        ([-14, 0, 21], 1, 1, 2),
+        ([-400, 0, 15], 1, 1, 2),  # never a sample before the baseline
+        ([14, 21], None, 0, 1),  # no baseline: the first sample stands in
+    ],
+)
+def test_the_follow_up_is_the_sample_nearest_to_the_day(
+    days: list[int], baseline: int | None, first: int, later: int | None
+) -> None:
+    track = pd.DataFrame({"day": days, "baseline": [i == baseline for i in range(len(days))]})
+    assert cohort.first_sample(track) == first
+    found = cohort.follow_up(track, target_day=21, window_days=7)
+    assert found == later
+
+
 def test_there_is_a_row_per_sample_and_per_patient_and_gene() -> None:
     table = cohort.samples(TRACKS, QC)
     assert sorted(table["sample"]) == sorted(QC["sample"])
