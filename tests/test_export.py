@@ -77,7 +77,14 @@ def lines(text: str) -> list[list[str]]:
 
 
 def vcf(found: list[export.Record], row: dict) -> str:
-    return export.vcf(found, sample="S1", lengths={"chr1": 1000}, fraction=row, version="0")
+    return export.vcf(
+        found,
+        sample="S1",
+        lengths={"chr1": 1000},
+        fraction=row,
+        version="0",
+        inputs={"segments": "ab12"},
+    )
 
 
 # Coordinates ---------------------------------------------------------------------------------
@@ -293,6 +300,7 @@ def test_bcftools_takes_header_and_records_and_indexes_them(written: Path) -> No
          str(packed)], capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[-1] == "400 600 20 18,22"
+    assert "##ctcnv_input.segments=sha256:ab12" in written.read_text()
     assert done.stderr == ""
 
 

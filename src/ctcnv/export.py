@@ -258,11 +258,13 @@ def vcf(
     lengths: Mapping[str, int],
     fraction: Mapping[str, Any],
     version: str,
+    inputs: Mapping[str, str],
 ) -> str:
     """The records as VCF 4.4: POS is the base before the region, END its last base, both 1-based.
 
     A region that begins at the first base of a chromosome would have POS 0, which indexes do not
     take; it is written from the second base on. The reference base is not looked up and is N.
+    ``inputs`` names the tables behind it with their sha256.
     """
     detected = fraction["status"] == "detected"
     lines = [
@@ -271,6 +273,7 @@ def vcf(
         f"##ctcnv_status={fraction['status']}",
         *(f"##ctcnv_{key}={_value(fraction[key])}"
           for key in ("fraction", "low", "high", "lod", "ploidy")),
+        *(f"##ctcnv_input.{name}=sha256:{digest}" for name, digest in inputs.items()),
         *(f"##contig=<ID={name},length={length}>" for name, length in lengths.items()),
         *VCF_HEADER,
         "\t".join(("#CHROM", "POS", "ID", "REF", "ALT", "QUAL", "FILTER", "INFO", "FORMAT",

@@ -46,14 +46,17 @@ def run(args: argparse.Namespace) -> None:
         raise ValueError(f"nothing to write; give one of --output-{', --output-'.join(OUTPUTS)}")
     profile = shared.read_sample(args.profile, schema.PROFILE, args.sample, None)
     bins = profile.require("bins")
-    segments, fraction, grid, genes = (
-        shared.read_sample(path, table, args.sample, bins).frame
-        for path, table in (
-            (args.segments, schema.SEGMENTS),
-            (args.fraction, schema.FRACTION),
-            (args.grid, schema.GRID),
-            (args.genes, schema.GENES),
+    stored = {"profile": profile} | {
+        name: shared.read_sample(path, table, args.sample, bins)
+        for name, path, table in (
+            ("segments", args.segments, schema.SEGMENTS),
+            ("fraction", args.fraction, schema.FRACTION),
+            ("grid", args.grid, schema.GRID),
+            ("genes", args.genes, schema.GENES),
         )
+    }
+    segments, fraction, grid, genes = (
+        stored[name].frame for name in ("segments", "fraction", "grid", "genes")
     )
     row = shared.first_row(fraction)
     lengths = export.chromosome_lengths(profile.frame)
@@ -66,7 +69,12 @@ def run(args: argparse.Namespace) -> None:
         exports.write_table(wanted["seg"], export.seg(segments, sample=args.sample))
     if wanted["vcf"]:
         text = export.vcf(
-            found, sample=args.sample, lengths=lengths, fraction=row, version=ctcnv.__version__
+            found,
+            sample=args.sample,
+            lengths=lengths,
+            fraction=row,
+            version=ctcnv.__version__,
+            inputs={name: table.digest for name, table in stored.items()},
         )
         tables.write_text(wanted["vcf"], text)
     if wanted["bedgraph"]:

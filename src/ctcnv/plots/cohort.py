@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,10 @@ import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import PatchCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import PercentFormatter
 
 from ctcnv import clinic, display, outcome, palette
@@ -142,22 +142,20 @@ def waterfall(patients: pd.DataFrame) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(max(LEAST, 1.5 + STEP * len(patients)), 3.6), layout="constrained")
         axes = figure.add_subplot()
-        for place, index in enumerate(order):
-            row = patients.iloc[index]
-            colour = _response_colour(row["response"])
-            if not math.isfinite(shown[index]):
-                axes.plot([place], [0], marker="x", color=palette.MUTED, ms=6)
-                continue
-            change = shown[index] - 1
-            exact = math.isfinite(ratio[index])
-            axes.bar([place], [min(change, MOST_CHANGE)], width=0.75, edgecolor=colour,
-                     color=colour if exact else "white", lw=1.2)  # fmt: skip
-            if exact and np.isfinite(low[index]) and np.isfinite(high[index]):
-                ends = [min(bound - 1, MOST_CHANGE) for bound in (low[index], high[index])]
-                axes.plot([place, place], ends, color=palette.INK, lw=0.8)
-            if change > MOST_CHANGE:
-                axes.annotate(f"+{100 * change:.0f} %", (place, MOST_CHANGE), ha="center",
-                              va="bottom", fontsize=7)  # fmt: skip
+        place = np.arange(len(order))
+        change, exact = shown[order] - 1, np.isfinite(ratio[order])
+        colour = np.array([_response_colour(name) for name in patients["response"].iloc[order]])
+        known = np.isfinite(change)
+        axes.bar(place[known], np.minimum(change[known], MOST_CHANGE), width=0.75, lw=1.2,
+                 edgecolor=colour[known],
+                 color=np.where(exact, colour, "white")[known])  # fmt: skip
+        axes.plot(place[~known], np.zeros(np.sum(~known)), "x", color=palette.MUTED, ms=6)
+        whiskers = exact & np.isfinite(low[order]) & np.isfinite(high[order])
+        ends = [np.minimum(bound[order][whiskers] - 1, MOST_CHANGE) for bound in (low, high)]
+        axes.vlines(place[whiskers], *ends, color=palette.INK, lw=0.8, zorder=3)
+        for index in np.flatnonzero(known & (change > MOST_CHANGE)):
+            axes.annotate(f"+{100 * change[index]:.0f} %", (index, MOST_CHANGE), ha="center",
+                          va="bottom", fontsize=7)  # fmt: skip
         axes.axhline(0, color=palette.INK, lw=0.8)
         axes.set_xticks(range(len(order)), patients["patient"].astype(str).to_numpy()[order],
                         rotation=90, fontsize=7)  # fmt: skip
@@ -190,23 +188,31 @@ def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(9, 1.3 + 0.22 * len(patients)), layout="constrained")
         axes = figure.add_subplot()
-        for place, index in enumerate(order):
-            row = patients.iloc[index]
-            if pd.notna(row["os_days"]):
-                axes.plot([0, row["os_days"]], [place, place], color=palette.GRID, lw=6,
-                          solid_capstyle="butt", zorder=1)  # fmt: skip
-                if row["os_event"] is True or row["os_event"] == 1:
-                    axes.plot([row["os_days"]], [place], "x", color=palette.INK, ms=5, zorder=4)
-            end = row["pfs_days"] if pd.notna(row["pfs_days"]) else row["last_day"]
-            axes.plot([min(0, row["day"]), end], [place, place], lw=3, solid_capstyle="butt",
-                      color=_response_colour(row["response"]), zorder=2)  # fmt: skip
-            if pd.notna(row["pfs_days"]):
-                event = row["pfs_event"] is True or row["pfs_event"] == 1
-                axes.plot([end], [place], "|" if event else ">", color=palette.INK, ms=7, zorder=3)
-            for point in display.rows(samples[samples["patient"] == row["patient"]]):
-                axes.plot([point.day], [place], "o", ms=5, zorder=5, color=palette.INK,
-                          mfc={"detected": palette.PURPLE, "not_detected": "white"}.get(
-                              point.status, palette.INK))  # fmt: skip
+        people = patients.iloc[order].reset_index(drop=True)
+        lane = np.arange(len(people))
+        colour = np.array([_response_colour(name) for name in people["response"]], dtype=object)
+        alive, free = (people[name].to_numpy(dtype=float) for name in ("os_days", "pfs_days"))
+        died, progressed = (people[name].map(lambda v: v is True or v == 1).to_numpy(dtype=bool)
+                            for name in ("os_event", "pfs_event"))  # fmt: skip
+        last = people["last_day"].to_numpy(dtype=float)
+        begin = np.minimum(pd.to_numeric(people["day"]).to_numpy(dtype=float, na_value=0.0), 0.0)
+        known = np.isfinite(alive)
+        axes.hlines(lane[known], 0, alive[known], color=palette.GRID, lw=6, zorder=1)
+        axes.hlines(lane, begin, np.where(np.isfinite(free), free, last), color=list(colour), lw=3,
+                    zorder=2)  # fmt: skip
+        for marker, at, of in (
+            ("x", alive, known & died),
+            ("|", free, np.isfinite(free) & progressed),
+            (">", free, np.isfinite(free) & ~progressed),
+        ):
+            axes.plot(at[of], lane[of], marker, color=palette.INK, ms=6, zorder=4)
+        where = dict(zip(people["patient"], lane.tolist(), strict=True))
+        drawn = samples[samples["patient"].isin(list(where))]
+        for status, face in (("detected", palette.PURPLE), ("not_detected", "white"),
+                             ("failed", palette.INK)):  # fmt: skip
+            points = drawn[drawn["status"] == status]
+            axes.plot(points["day"], [where[name] for name in points["patient"]], "o", ms=5,
+                      color=palette.INK, mfc=face, zorder=5)  # fmt: skip
         axes.set_yticks(range(len(order)), patients["patient"].astype(str).to_numpy()[order],
                         fontsize=7)  # fmt: skip
         axes.set_ylim(-0.7, max(len(order), 1) - 0.3)
@@ -236,11 +242,11 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
     names = sorted(count.index, key=lambda name: (name != GENE, -count[name], name))[:MOST_GENES]
     if GENE not in names and (genes["gene"] == GENE).any():
         names = [GENE, *names[: MOST_GENES - 1]]
-    calls = genes.pivot_table(index="gene", columns="patient", values="call", aggfunc="first")
+    calls = {(row.gene, row.patient): str(row.call) for row in display.rows(genes)}
     rank = {call: place for place, call in enumerate(palette.CALL_COLOUR)}
     people = sorted(
         patients["patient"],
-        key=lambda who: (*(rank.get(_call(calls, name, who), 9) for name in names), who),
+        key=lambda who: (*(rank.get(calls.get((name, who), ""), 9) for name in names), who),
     )  # fmt: skip
     with matplotlib.rc_context(STYLE):
         figure = Figure(
@@ -248,14 +254,15 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
             layout="constrained",
         )
         axes = figure.add_subplot()
-        for y, name in enumerate(names):
-            for x, who in enumerate(people):
-                call = _call(calls, name, who)
-                axes.add_patch(matplotlib.patches.Rectangle(
-                    (x - 0.44, y - 0.42), 0.88, 0.84, lw=0.6 if call == "indeterminate" else 0,
-                    facecolor=palette.CALL_COLOUR.get(call, "#ffffff"), edgecolor=palette.MUTED,
-                    ls=":" if call == "indeterminate" else "-",
-                ))  # fmt: skip
+        for call, colour in palette.CALL_COLOUR.items():
+            tiles = [Rectangle((x - 0.44, y - 0.42), 0.88, 0.84)
+                     for y, name in enumerate(names) for x, who in enumerate(people)
+                     if calls.get((name, who)) == call]  # fmt: skip
+            dotted = call == "indeterminate"
+            axes.add_collection(PatchCollection(
+                tiles, facecolor=colour, edgecolor=palette.MUTED, lw=0.6 if dotted else 0,
+                ls=":" if dotted else "-",
+            ), autolim=False)  # fmt: skip
         axes.set_xlim(-0.6, max(len(people), 1) - 0.4)
         axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
         axes.set_xticks(range(len(people)), people, rotation=90, fontsize=7)
@@ -274,12 +281,6 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
             figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left",
                           ncols=6)  # fmt: skip
     return figure
-
-
-def _call(calls: pd.DataFrame, gene: str, patient: str) -> str:
-    if gene not in calls.index or patient not in calls.columns:
-        return ""
-    return str(calls.loc[gene, patient])
 
 
 # ---- outcome ------------------------------------------------------------------------------------
