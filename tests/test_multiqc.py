@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from ctcnv import multiqc, schema
+from ctcnv import cli, multiqc, schema
+from ctcnv.io import tables
 
 
 def qc(*rows: dict) -> pd.DataFrame:
@@ -55,6 +56,22 @@ def test_every_status_has_a_colour() -> None:
     for name, levels in multiqc.COLOURS.items():
         column = next(c for c in schema.QC.columns if c.name == name)
         assert {word for words in levels.values() for word in words} <= set(column.choices)
+
+
+def test_the_command_writes_both_files_without_unknown_values(tmp_path: Path) -> None:
+    sheet = tmp_path / "samples.tsv"
+    sheet.write_text("sample\tpatient\trole\tday\tcounts\n001\tP1\tplasma\t0\tc.tsv\n")
+    tables.write(tmp_path / "one.tsv", schema.QC, TWO.iloc[:1], meta={"sample": "001"})
+    paths = [tmp_path / "a_mqc.json", tmp_path / "b_mqc.json"]
+    config = Path(__file__).parent.parent / "config" / "config.yaml"
+    with pytest.raises(SystemExit) as left:
+        cli.main(["qc", "--quiet", "--samples", str(sheet), "--plasma", str(tmp_path / "one.tsv"),
+                  "--config", str(config), "--output", str(tmp_path / "qc.tsv"),
+                  "--output-multiqc", *map(str, paths)])  # fmt: skip
+    assert left.value.code == 0
+    general, table = (json.loads(path.read_text()) for path in paths)
+    assert general == json.loads(json.dumps(multiqc.general_statistics(TWO.iloc[:1])))
+    assert list(table["data"]) == ["001"]
 
 
 def test_multiqc_shows_both(tmp_path: Path) -> None:
