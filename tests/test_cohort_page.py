@@ -91,7 +91,14 @@ def test_without_a_clinical_table_there_are_no_statistics(tmp_path: Path) -> Non
 
 def test_the_page_loads_nothing_and_says_what_it_is_for(full: str) -> None:
     assert not re.search(r'(src|href)="(?!data:|\.\./patients/)', full)
-    assert "default-src 'none'" in html.unescape(full)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', full)
+    assert policy is not None
+    rules = html.unescape(policy[1])
+    assert rules.startswith("default-src 'none'; ")
+    for name in ("style", "script"):
+        found = re.search(rf"<{name}>(.*?)</{name}>", full, re.S)
+        assert found is not None
+        assert f"{name}-src {report.assets.digest(found[1])};" in rules
     assert full.count("For research use only. Not for diagnosis.") == 2
 
 

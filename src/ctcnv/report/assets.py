@@ -15,11 +15,12 @@ def read(name: str) -> str:
 def policy(style: str, script: str) -> str:
     """A policy under which nothing is loaded, and only our own style and script are obeyed."""
     return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)}; "
         "img-src data:; base-uri 'none'; form-action 'none'"
     )
 
 
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+def digest(content: str) -> str:
+    """The hash of an inline style or script as a policy names it."""
+    found = hashlib.sha256(content.encode()).digest()
+    return f"'sha256-{base64.b64encode(found).decode()}'"
