@@ -25,11 +25,18 @@ rule all:
     default_target: True
     input:
         collect("results/patients/{patient}/report.html", patient=patients),
+        collect("results/patients/{patient}/summary.json", patient=patients),
         collect(
             "results/samples/{sample}/plots/{figure}.{kind}",
             sample=plasma["sample"],
             figure=["genome", "chr17"],
             kind=["svg", "png"],
         ),
+        collect(
+            "results/samples/{sample}/export/{sample}.{kind}",
+            sample=plasma["sample"],
+            kind=["seg", "vcf", "bedgraph", "bw", "cnr", "cns"],
+        ),
         "results/qc.tsv",
+        "results/cohort/cohort.html",
     localrule: True

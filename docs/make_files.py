@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ctcnv.report import summary
 from ctcnv.schema import TABLES, Column, Table
 
 OUTPUT = Path(__file__).with_name("files.md")
+SUMMARY = Path(__file__).parent.parent / "workflow" / "schemas" / "summary.schema.json"
 
 #: The files of a run in the order in which they are made: path, table or None, step, meaning.
 FILES: tuple[tuple[str, str | None, str, str], ...] = (
@@ -40,6 +42,16 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/samples/{sample}/plots/genome.png", None, "plot", "the same as PNG"),
     ("results/samples/{sample}/plots/chr17.svg", None, "plot", "chromosome 17 and ERBB2"),
     ("results/samples/{sample}/plots/chr17.png", None, "plot", "the same as PNG"),
+    ("results/samples/{sample}/export/{sample}.seg", None, "export",
+     "log2 of the segments, for IGV"),
+    ("results/samples/{sample}/export/{sample}.vcf", None, "export",
+     "altered segments and genes, VCF 4.4"),
+    ("results/samples/{sample}/export/{sample}.bedgraph", None, "export",
+     "plasma copy number of windows"),
+    ("results/samples/{sample}/export/{sample}.bw", None, "export", "the same as bigWig"),
+    ("results/samples/{sample}/export/{sample}.cnr", None, "export", "log2 of windows, for CNVkit"),
+    ("results/samples/{sample}/export/{sample}.cns", None, "export",
+     "log2 of the segments, for CNVkit"),
     ("results/patients/{patient}/track.tsv", "track", "track", "the course of the patient"),
     ("results/patients/{patient}/criteria.tsv", "criteria", "criteria",
      "published criteria, met or not"),
@@ -47,7 +59,19 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
      "mutations with clonality, amplifications, and what is known of resistance"),
     ("results/patients/{patient}/strata.tsv", "strata", "criteria", "the stratum of each sample"),
     ("results/patients/{patient}/report.html", None, "report", "the report, one file"),
+    ("results/patients/{patient}/summary.json", None, "report",
+     "the same as JSON, see below"),
+    ("results/cohort/cohort.html", None, "cohort", "all patients on one page"),
+    ("results/cohort/samples.tsv", "cohort_samples", "cohort", "one row per plasma sample"),
+    ("results/cohort/patients.tsv", "cohort_patients", "cohort", "one row per patient"),
+    ("results/cohort/genes.tsv", "cohort_genes", "cohort", "the genes of each first sample"),
+    ("results/cohort/statistics.tsv", "statistics", "cohort",
+     "every analysis of the clinical table; no rows without one"),
     ("results/qc.tsv", "qc", "qc", "one line per sample of the cohort"),
+    ("results/multiqc/ctcnv_general_mqc.json", None, "qc",
+     "for MultiQC: columns of its general statistics"),
+    ("results/multiqc/ctcnv_qc_mqc.json", None, "qc", "for MultiQC: a section with the table"),
+    ("results/multiqc/multiqc.html", None, "multiqc", "MultiQC's page; only when asked for"),
 )  # fmt: skip
 
 #: Tables of `simulate`, which are no results of the workflow.
@@ -55,9 +79,9 @@ SIMULATED = (
     ("truth.tsv", "truth", "simulate", "what was put into each sample"),
     ("truth.segments.tsv", "truth_segments", "simulate", "the simulated tumors"),
 )
-
-#: Tables that come with ctcnv.
+#: Tables that come with the package.
 SHIPPED = (
+    ("src/ctcnv/data/trials.tsv", "trials", "cohort", "published trials, with their sources"),
     ("src/ctcnv/data/resistance.tsv", "resistance", "criteria", "what is known of resistance"),
 )
 
@@ -115,6 +139,27 @@ Without the preamble, for other programs: `grep -v '^##' genes.tsv`, or
 
 A plain reader that takes `#` for a comment anywhere may cut a text cell, and one that guesses kinds
 turns a sample named `001` into the number 1.
+"""
+
+
+SUMMARY_CHAPTER = """\
+## summary.json
+
+One JSON object per patient for hospital systems and databases. Its format is fixed by a JSON Schema
+(draft 2020-12), [`summary.schema.json`](../workflow/schemas/summary.schema.json), and named in its
+first key, `format`; the number behind the slash changes when a reader would have to.
+
+- `answer` is short: ERBB2 and tumor fraction of the baseline (`first`), and the change at the
+  sample nearest to `track.target_day` (`follow_up`; null when there is none, then `no_follow_up`
+  says why). The report leads with the same samples.
+- `samples` holds every time point by day: its row of `track.tsv`, `fraction.tsv` and `qc.tsv`, all
+  rows of `genes.tsv`, `solutions.tsv` and `mutations.tsv` with the columns of these tables, and the
+  sha256 of its inputs.
+- `settings` are those of the run.
+- null means "not known" or "not evaluable", never zero and never negative: a system that stores it
+  must keep the difference. `indeterminate` is no negative either.
+
+To check a file: `python -m jsonschema -i summary.json workflow/schemas/summary.schema.json`.
 """
 
 
@@ -181,8 +226,9 @@ def text() -> str:
         "`ctcnv demo`, `ctcnv real` and `snakemake --directory DIR` put all of it below their",
         "directory.",
         "",
+        SUMMARY_CHAPTER,
         *files_section("## Files of simulate", SIMULATED),
-        *files_section("## Files of ctcnv", SHIPPED),
+        *files_section("## Files of the package", SHIPPED),
         "## Preamble",
         "",
         row("key", "in", "meaning"),
@@ -199,3 +245,4 @@ def text() -> str:
 
 if __name__ == "__main__":
     OUTPUT.write_text(text())
+    SUMMARY.write_text(summary.text(summary.json_schema()))

@@ -67,8 +67,11 @@ def test_files_md_names_every_output_of_the_workflow_and_nothing_else(
 
 
 def test_every_table_has_a_file(make_files: ModuleType) -> None:
-    named = {table for _, table, *_ in (*make_files.FILES, *make_files.SIMULATED,
-                                   *make_files.SHIPPED) if table}  # fmt: skip
+    named = {
+        table
+        for _, table, *_ in (*make_files.FILES, *make_files.SIMULATED, *make_files.SHIPPED)
+        if table
+    }
     assert named == set(TABLES)
 
 

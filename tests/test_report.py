@@ -199,8 +199,8 @@ def test_the_policy_allows_only_our_own_style_and_script(pages):
     assert style is not None
     assert script is not None
     assert rules.startswith("default-src 'none'; ")
-    assert f"style-src {report._hash(style[1])};" in rules
-    assert f"script-src {report._hash(script[1])};" in rules
+    assert f"style-src {report.assets.digest(style[1])};" in rules
+    assert f"script-src {report.assets.digest(script[1])};" in rules
     assert " style=" not in pages["responder"].split("<script>")[0]
 
 

@@ -221,6 +221,39 @@ class CriteriaSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ExportSettings(Settings):
+    """How fine the tracks for other programs are."""
+
+    section: ClassVar[str] = "export"
+    window_fragments: int
+    false_positive: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class CohortSettings(Settings):
+    """Groups and cautions of the cohort's statistics."""
+
+    section: ClassVar[str] = "cohort"
+    thresholds: str
+    events_per_term: float
+    resamples: int
+    seed: int
+
+    @property
+    def copies(self) -> tuple[float, ...]:
+        """The thresholds as numbers; ValueError names the one that is none."""
+        found = []
+        for word in self.thresholds.split(","):
+            try:
+                found.append(float(word))
+            except ValueError:
+                raise ValueError(
+                    f"cohort.thresholds is {self.thresholds!r}; expected numbers such as 6,20"
+                ) from None
+        return tuple(found)
+
+
+@dataclass(frozen=True, kw_only=True)
 class QcSettings(Settings):
     """Limits beyond which a sample is flagged."""
 
@@ -244,6 +277,8 @@ SECTIONS: dict[str, type[Settings]] = {
         GenesSettings,
         TrackSettings,
         CriteriaSettings,
+        ExportSettings,
+        CohortSettings,
         QcSettings,
     )
 }

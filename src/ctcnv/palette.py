@@ -64,3 +64,19 @@ CLONALITY = MappingProxyType({
     "not_evaluable": "Not evaluable",
 })  # fmt: skip
 QUALITY = MappingProxyType({"ok": "OK", "warn": "Check", "failed": "Failed"})
+
+#: Best response; colours from none to complete, and grey where it is not known.
+RESPONSE = MappingProxyType({
+    "CR": "Complete response", "PR": "Partial response", "SD": "Stable disease",
+    "PD": "Progressive disease", "NE": "Not evaluable",
+})  # fmt: skip
+RESPONSE_COLOUR = MappingProxyType({
+    "CR": GREEN, "PR": SKY, "SD": ORANGE, "PD": VERMILLION, "NE": MUTED,
+})  # fmt: skip
+#: Tiles of a gene in the matrix of alterations.
+CALL_COLOUR = MappingProxyType({
+    "amplified": VERMILLION, "gained": "#f5c98a", "neutral": "#eef1f4", "lost": BLUE,
+    "indeterminate": "#ffffff", "failed": INK,
+})  # fmt: skip
+#: Groups of patients, in order.
+GROUPS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, MUTED)

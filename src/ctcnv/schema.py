@@ -29,6 +29,8 @@ CLONALITY = ("clonal", "subclonal", "not_evaluable")
 EVIDENCE = ("clinical", "candidate")
 ANSWER = ("yes", "no", "not_evaluable")
 QC_STATUS = ("ok", "warn", "failed")
+#: Best response (RECIST); NE is not evaluable, and counts as no response in a rate.
+RESPONSE = ("CR", "PR", "SD", "PD", "NE")
 
 
 @dataclass(frozen=True)
@@ -655,6 +657,139 @@ QC = Table(
     "One line per sample of the cohort, with status and reason.",
 )  # fmt: skip
 
+COHORT_SAMPLES = Table(
+    "cohort_samples", 1,
+    (
+        Column("patient", "text", "patient"),
+        *TRACK.columns,
+        *(Column(f"qc_{column.name}" if column.name in ("status", "reason") else column.name,
+                 column.kind, column.meaning, column.unit, True, column.choices)
+          for column in QC.columns
+          if column.name in ("status", "reason", "fragments", "depth", "noise", "sex")),
+    ),
+    "One row per plasma sample of the cohort: its row of the track, and its quality.",
+)  # fmt: skip
+
+
+def _of_track(prefix: str, *names: str) -> tuple[Column, ...]:
+    """Columns of the track under another name, empty where there is no such sample."""
+    return tuple(
+        Column(f"{prefix}{column.name}", column.kind, column.meaning, column.unit, True,
+               column.choices)
+        for column in TRACK.columns if column.name in names
+    )  # fmt: skip
+
+
+CLINICAL = (
+    Column("arm", "text", "treatment arm", nullable=True),
+    Column("stratum", "text", "stratum of the study, such as a site or earlier lines",
+           nullable=True),
+    Column("response", "text", "best response", nullable=True, choices=RESPONSE),
+    Column("pfs_days", "float", "progression-free survival from the first dose", "days",
+           nullable=True),
+    Column("pfs_event", "bool", "true: progression or death; false: censored", nullable=True),
+    Column("os_days", "float", "overall survival from the first dose", "days", nullable=True),
+    Column("os_event", "bool", "true: death; false: censored", nullable=True),
+)  # fmt: skip
+
+COHORT_PATIENTS = Table(
+    "cohort_patients", 1,
+    (
+        Column("patient", "text", "patient"),
+        Column("samples", "int", "plasma samples"),
+        Column("last_day", "int", "day of the last sample", "days"),
+        Column("first_sample", "text", "the baseline, or the first sample where there is none"),
+        *_of_track("", "day", "baseline", "status", "fraction", "fraction_low", "fraction_high",
+                   "lod", "erbb2_call", "erbb2_pcn", "erbb2_pcn_low", "erbb2_pcn_high",
+                   "erbb2_copies", "erbb2_copies_low", "erbb2_copies_high"),
+        Column("follow_up_sample", "text", "sample nearest to track.target_day, at most "
+               "track.window_days away; this and what follows of it is empty without one",
+               nullable=True),
+        *_of_track("follow_up_", "day", "ratio", "ratio_low", "ratio_high", "erbb2_ratio",
+                   "erbb2_ratio_low", "erbb2_ratio_high", "change", "erbb2_change"),
+        *CLINICAL,
+        Column("responder", "bool", "true: CR or PR; false: SD, PD or NE; empty when no response "
+               "is given", nullable=True),
+    ),
+    "One row per patient: the baseline, the change at the target day, and the clinical table.",
+)  # fmt: skip
+
+COHORT_GENES = Table(
+    "cohort_genes", 1,
+    (
+        Column("patient", "text", "patient"),
+        Column("sample", "text", "the patient's first sample, as in cohort_patients"),
+        Column("gene", "text", "gene symbol"),
+        Column("call", "text", "call of the gene", choices=GENE_CALL),
+        Column("focal", "bool", "whether the change is focal", nullable=True),
+        Column("copies", "float", "copies per tumor cell", "copies", nullable=True),
+        Column("pcn", "float", "plasma copy number", "copies", nullable=True),
+    ),
+    "The genes of each patient's first sample, a row per patient and gene.",
+)  # fmt: skip
+
+STATISTICS = Table(
+    "statistics", 1,
+    (
+        Column("analysis", "text", "what was done", choices=(
+            "response rate", "response by group", "survival", "survival by group", "hazard",
+            "roc")),
+        Column("outcome", "text", "response, pfs or os", choices=("response", "pfs", "os")),
+        Column("predictor", "text", "what patients are grouped or ranked by; empty for all",
+               nullable=True),
+        Column("level", "text", "group, or term of the model", nullable=True),
+        Column("n", "int", "patients used", "patients"),
+        Column("missing", "int", "patients with the outcome whose predictor is not known",
+               "patients"),
+        Column("events", "int", "responders, or progressions and deaths", "patients"),
+        Column("measure", "text", "what the estimate is", choices=(
+            "rate", "odds ratio", "median days", "hazard ratio", "auc", "none")),
+        Column("estimate", "float", "its value", nullable=True),
+        Column("low", "float", "lower 95 % bound", nullable=True),
+        Column("high", "float", "upper 95 % bound; empty when not reached", nullable=True),
+        Column("p_value", "float", "of no difference, two-sided", "probability", nullable=True),
+        Column("p_adjusted", "float", "after Holm's correction for all p-values of this table",
+               "probability", nullable=True),
+        Column("method", "text", "the method"),
+        Column("note", "text", "why there is no number, or why not to trust it", nullable=True),
+    ),
+    "Every analysis of the clinical table that was made, whatever it gave.",
+)  # fmt: skip
+
+TRIAL_EVIDENCE = ("paper", "congress", "review", "news", "registry")
+
+TRIALS = Table(
+    "trials", 1,
+    (
+        Column("trial", "text", "name of the trial"),
+        Column("drug", "text", "what was given"),
+        Column("selection", "text", "which patients the row is about", nullable=True),
+        Column("line", "text", "line of treatment", nullable=True),
+        Column("n", "int", "patients behind the response rate", "patients", nullable=True),
+        Column("responders", "int", "patients with an objective response", "patients",
+               nullable=True),
+        Column("orr", "float", "objective response rate as the source gives it", "fraction",
+               nullable=True),
+        Column("orr_low", "float", "lower 95 % bound as the source gives it", "fraction",
+               nullable=True),
+        Column("orr_high", "float", "upper 95 % bound as the source gives it", "fraction",
+               nullable=True),
+        Column("pfs", "float", "median progression-free survival", "months", nullable=True),
+        Column("pfs_low", "float", "lower 95 % bound", "months", nullable=True),
+        Column("pfs_high", "float", "upper 95 % bound", "months", nullable=True),
+        Column("os", "float", "median overall survival", "months", nullable=True),
+        Column("os_low", "float", "lower 95 % bound", "months", nullable=True),
+        Column("os_high", "float", "upper 95 % bound", "months", nullable=True),
+        Column("evidence", "text", "what kind of source it is: the trial's own paper or its "
+               "abstract, a congress abstract, another's review, news, or a registry",
+               choices=TRIAL_EVIDENCE),
+        Column("source", "text", "where the numbers were read"),
+        Column("note", "text", "what was derived, and what is doubtful", nullable=True),
+    ),
+    "Published trials of anti-HER2 treatment of colorectal cancer, a row per source: two that "
+    "disagree are two rows.",
+)  # fmt: skip
+
 TRUTH = Table(
     "truth", 1,
     (
@@ -689,7 +824,8 @@ TABLES: dict[str, Table] = {
         BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
         SEGMENTS,
         FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, CRITERIA, ALTERATIONS,
-        STRATA, RESISTANCE, QC, TRUTH, TRUTH_SEGMENTS,
+        STRATA, RESISTANCE, QC,
+        COHORT_SAMPLES, COHORT_PATIENTS, COHORT_GENES, STATISTICS, TRIALS, TRUTH, TRUTH_SEGMENTS,
     )
 }  # fmt: skip
 

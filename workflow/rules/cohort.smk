@@ -1,4 +1,4 @@
-# All samples in one table.
+# All samples in one table, and all patients.
 
 
 rule qc:
@@ -20,6 +20,8 @@ rule qc:
             category="Cohort",
             labels={"table": "quality of every sample"},
         ),
+        general="results/multiqc/ctcnv_general_mqc.json",
+        table="results/multiqc/ctcnv_qc_mqc.json",
     log:
         "logs/cohort/qc.log",
     conda:
@@ -31,4 +33,59 @@ rule qc:
         files=given,
         settings=flags("qc"),
     shell:
-        "ctcnv qc {params.files} {params.settings} --output {output.qc} 2> {log}"
+        "ctcnv qc {params.files} {params.settings} --output {output.qc}"
+        " --output-multiqc {output.general} {output.table} 2> {log}"
+
+
+# Not part of `all`: MultiQC is not in the environment. Its buttons that send data to language
+# models are taken out, and it asks nobody for a newer version.
+rule multiqc:
+    input:
+        general="results/multiqc/ctcnv_general_mqc.json",
+        table="results/multiqc/ctcnv_qc_mqc.json",
+    output:
+        html="results/multiqc/multiqc.html",
+    log:
+        "logs/cohort/multiqc.log",
+    conda:
+        "../../envs/multiqc.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "multiqc --force --no-ai --no-version-check --no-data-dir --filename {output.html}"
+        " --cl-config 'show_analysis_paths: false' --cl-config 'show_analysis_time: false'"
+        " {input.general} {input.table} 2> {log}"
+
+
+rule cohort:
+    input:
+        tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
+        genes=collect("results/samples/{sample}/genes.tsv", sample=plasma["sample"]),
+        qc="results/qc.tsv",
+        clinical=branch(config["clinical"], then=config["clinical"]),
+    output:
+        samples="results/cohort/samples.tsv",
+        patients="results/cohort/patients.tsv",
+        genes="results/cohort/genes.tsv",
+        statistics="results/cohort/statistics.tsv",
+        html=report(
+            "results/cohort/cohort.html",
+            caption="../report/cohort.rst",
+            category="Cohort",
+            labels={"table": "all patients"},
+        ),
+    log:
+        "logs/cohort/cohort.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        files=given,
+        settings=flags("cohort"),
+    shell:
+        "ctcnv cohort {params.files} {params.settings} --output-samples {output.samples}"
+        " --output-patients {output.patients} --output-genes {output.genes}"
+        " --output-statistics {output.statistics} --output {output.html} 2> {log}"

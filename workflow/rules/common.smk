@@ -10,8 +10,8 @@ import pandas as pd
 from snakemake.exceptions import WorkflowError
 
 from ctcnv.cli.settings import flag
+from ctcnv.io import clinical, schemas, sheet
 from ctcnv.io import rules as rules_of_trials
-from ctcnv.io import schemas, sheet
 
 # The rules call `ctcnv`: the one beside this Python, also when its environment is not activated.
 os.environ.update(
@@ -37,6 +37,11 @@ try:
         look_for_files=workflow.is_main_process,
     )
     sheet.require_plasma(samples, Path(config["samples"]))
+    outcomes = (
+        clinical.read(Path(config["clinical"]), schema=schema("clinical"))
+        if config["clinical"]
+        else None
+    )
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -57,6 +62,13 @@ for name in sheet.without_baseline(samples):
     logger.warning(
         f"patient {name} has no sample at day 0 or before: the first day is baseline"
     )
+if outcomes is not None:
+    for name in sorted(set(patients) - set(outcomes["patient"])):
+        logger.warning(f"patient {name} has no row in {config['clinical']}")
+    for name in sorted(set(outcomes["patient"]) - set(patients)):
+        logger.warning(
+            f"patient {name} of {config['clinical']} has no plasma sample and is left out"
+        )
 
 
 def one_of(names):

@@ -80,6 +80,7 @@ rule report:
             category="Patients",
             labels={"patient": "{patient}"},
         ),
+        summary="results/patients/{patient}/summary.json",
     log:
         "logs/{patient}/report.log",
     conda:
@@ -96,4 +97,4 @@ rule report:
         " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
         " --mutations {input.mutations} --criteria {input.criteria}"
         " --alterations {input.alterations} --strata {input.strata}"
-        " --output {output.html} 2> {log}"
+        " --output {output.html} --output-summary {output.summary} 2> {log}"

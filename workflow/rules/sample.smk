@@ -131,3 +131,34 @@ rule plot:
         " --segments {input.segments} --fraction {input.fraction} --genes {input.genes}"
         " --output-genome {output.genome} --output-genome-png {output.genome_png}"
         " --output-chr17 {output.chr17} --output-chr17-png {output.chr17_png} 2> {log}"
+
+
+rule export:
+    input:
+        profile="results/samples/{sample}/profile.tsv.gz",
+        segments="results/samples/{sample}/segments.tsv",
+        fraction="results/samples/{sample}/fraction.tsv",
+        grid="results/samples/{sample}/fraction.grid.tsv.gz",
+        genes="results/samples/{sample}/genes.tsv",
+    output:
+        seg="results/samples/{sample}/export/{sample}.seg",
+        vcf="results/samples/{sample}/export/{sample}.vcf",
+        bedgraph="results/samples/{sample}/export/{sample}.bedgraph",
+        bigwig="results/samples/{sample}/export/{sample}.bw",
+        cnr="results/samples/{sample}/export/{sample}.cnr",
+        cns="results/samples/{sample}/export/{sample}.cns",
+    log:
+        "logs/{sample}/export.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        files=given,
+        settings=flags("export"),
+    shell:
+        "ctcnv export --sample {wildcards.sample} {params.files} {params.settings}"
+        " --output-seg {output.seg} --output-vcf {output.vcf}"
+        " --output-bedgraph {output.bedgraph} --output-bigwig {output.bigwig}"
+        " --output-cnr {output.cnr} --output-cns {output.cns} 2> {log}"

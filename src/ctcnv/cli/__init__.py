@@ -35,7 +35,9 @@ STEPS: dict[str, str] = {
     "track": "change from baseline over a patient's time points",
     "criteria": "published criteria, concurrent alterations and strata of a patient's samples",
     "plot": "figures of a sample for slides and papers",
+    "export": "a sample for other programs: SEG, VCF, bedGraph, bigWig, CNVkit",
     "report": "a patient's report as one HTML file",
+    "cohort": "all patients: tables, statistics with a clinical table, a page",
     "qc": "one table over all samples, with status and reason",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,12 +37,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--bins", type=Path, metavar="bins.tsv.gz", help="gives the normals their depth"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="qc.tsv")
+    parser.add_argument(
+        "--output-multiqc", type=Path, nargs=2, metavar=("GENERAL_mqc.json", "TABLE_mqc.json"),
+        help="the same for MultiQC: columns of its general statistics, and a section",
+    )  # fmt: skip
     add_settings(parser, QcSettings)
 
 
 def run(args: argparse.Namespace) -> int | None:
     """Join the rows of the plasma samples and make those of the normals, in the sheet's order."""
-    from ctcnv import qc
+    from ctcnv import multiqc, qc
     from ctcnv.io import sheet, tables
     from ctcnv.schema import DONORS, LENGTHS, QC, READS, is_autosome
 
@@ -102,6 +107,12 @@ def run(args: argparse.Namespace) -> int | None:
             rows.append(absent(person))
     table = qc.join(rows)
     tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()})
+    if args.output_multiqc is not None:
+        for path, content in zip(
+            args.output_multiqc, (multiqc.general_statistics(table), multiqc.section(table)),
+            strict=True,
+        ):  # fmt: skip
+            tables.write_text(path, json.dumps(content, indent=1, allow_nan=False) + "\n")
     log.info(
         "%d samples: %s",
         len(table),
@@ -116,8 +127,6 @@ def _by_sample(stored: list[Stored]) -> dict[str, Stored]:
 
 def _short_share(lengths: Stored) -> float | None:
     """The share of short among the counted fragments, in the ranges they were counted with."""
-    import json
-
     from ctcnv import qc
 
     limits = json.loads(lengths.require("settings.count"))

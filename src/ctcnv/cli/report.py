@@ -1,4 +1,4 @@
-"""A patient's report as one self-contained HTML file; lists go by the order of --samples."""
+"""A patient's report as one HTML file, and as JSON; lists go by the order of --samples."""
 
 from __future__ import annotations
 
@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                             help=f"{table}.tsv of the patient, from ctcnv criteria")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="HTML",
                         help="the report")  # fmt: skip
+    parser.add_argument("--output-summary", type=Path, metavar="JSON",
+                        help="the same for other systems")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
@@ -65,8 +67,10 @@ def run(args: argparse.Namespace) -> None:
                     f"{args.patient!r}"
                 )
             more[table] = report.Sheet(stored.frame, stored.meta)
-    page = report.patient_report(
-        args.patient, report.Sheet(track.frame, track.meta), samples, **more
-    )
+    course = report.Sheet(track.frame, track.meta)
+    page = report.patient_report(args.patient, course, samples, **more)
+    summary = report.summary.text(report.summary.patient_summary(args.patient, course, samples))
     tables.write_text(args.output, page)
+    if args.output_summary is not None:
+        tables.write_text(args.output_summary, summary)
     log.info("report of %s: %d samples, %d kB", args.patient, len(samples), len(page) // 1000)

@@ -32,7 +32,7 @@ def read(path: Path, *, schema: Path | None = None, look_for_files: bool = True)
     Raises ValueError that names the file, the row (counted from 1 below the header), the sample,
     the value and the remedy; OSError when the sheet cannot be opened.
     """
-    rows = _cells(path)
+    rows = cells(path, columns=COLUMNS, required=REQUIRED, whole=("day",))
     validator = None if schema is None else schemas.load(schema)
     seen: dict[str, int] = {}
     for number, values in rows:
@@ -82,45 +82,50 @@ def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     write_text(path, "\n".join(lines) + "\n")
 
 
-def _cells(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Number and filled cells of each row that is not empty, ``day`` a number where it is one."""
+def cells(
+    path: Path, *, columns: Sequence[str], required: Sequence[str], whole: Sequence[str] = ()
+) -> list[tuple[int, dict[str, Any]]]:
+    """Number and filled cells of each row that is not empty; ``whole`` as int where it is one.
+
+    Raises ValueError that names file, row and remedy; OSError when it cannot be opened.
+    """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file; save the sheet as tab-separated text") from None
     lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
     header = [name.strip() for name in lines[0]] if lines else []
-    _check_header(path, header)
+    _check_header(path, header, columns, required)
     rows = []
     for number, line in enumerate(lines[1:], start=1):
-        cells = [cell.strip() for cell in line]
-        if not any(cells):
+        found = [cell.strip() for cell in line]
+        if not any(found):
             continue
-        if len(cells) > len(header):
+        if len(found) > len(header):
             raise ValueError(
-                f"{path} row {number}: {len(cells)} cells under {len(header)} columns; "
+                f"{path} row {number}: {len(found)} cells under {len(header)} columns; "
                 "cells are separated by one tab"
             )
         values: dict[str, Any] = {
-            name: cell for name, cell in zip(header, cells, strict=False) if cell
+            name: cell for name, cell in zip(header, found, strict=False) if cell
         }
-        if re.fullmatch(r"[+-]?\d+", values.get("day", "")):
-            values["day"] = int(values["day"])
+        for name in whole:
+            if re.fullmatch(r"[+-]?\d+", values.get(name, "")):
+                values[name] = int(values[name])
         rows.append((number, values))
     return rows
 
 
-def _check_header(path: Path, header: list[str]) -> None:
+def _check_header(
+    path: Path, header: list[str], columns: Sequence[str], required: Sequence[str]
+) -> None:
+    known = ", ".join(columns)
     for name in header:
-        if name not in COLUMNS:
+        if name not in columns:
             tabs = "; columns are separated by tabs" if len(header) == 1 else ""
-            raise ValueError(
-                f"{path}: unknown column {name!r}{tabs}; the columns are {', '.join(COLUMNS)}"
-            )
+            raise ValueError(f"{path}: unknown column {name!r}{tabs}; the columns are {known}")
         if header.count(name) > 1:
             raise ValueError(f"{path}: column {name!r} stands twice; delete one")
-    for name in REQUIRED:
+    for name in required:
         if name not in header:
-            raise ValueError(
-                f"{path}: column {name!r} is missing; the columns are {', '.join(COLUMNS)}"
-            )
+            raise ValueError(f"{path}: column {name!r} is missing; the columns are {known}")

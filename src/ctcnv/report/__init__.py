@@ -6,10 +6,7 @@ policy that forbids everything else, so that nothing is ever fetched. Every valu
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 import jinja2
@@ -18,13 +15,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcnv import __version__, display, palette
-from ctcnv.report import charts, methods, rows, view
+from ctcnv.report import assets, charts, methods, rows, summary, view
 from ctcnv.report import criteria as judged
+from ctcnv.report.cohort import Figure, cohort_page
 from ctcnv.report.view import Sample, Sheet
 from ctcnv.report.words import known, number
 from ctcnv.schema import chrom_key
 
-__all__ = ["Sample", "Sheet", "patient_report"]
+__all__ = ["Figure", "Sample", "Sheet", "cohort_page", "patient_report", "summary"]
 
 
 def patient_report(
@@ -44,14 +42,14 @@ def patient_report(
     timeline = view.points(track, samples)
     given = {"track": track, "criteria": criteria, "alterations": alterations, "strata": strata}
     of_patient = {name: sheet for name, sheet in given.items() if sheet is not None}
-    style, script = _asset("style.css"), _asset("script.js")
+    style, script = assets.read("style.css"), assets.read("script.js")
     drawings, data = _genome(timeline)
     return _template().render(
         patient=patient,
         version=__version__,
         style=Markup(style),  # noqa: S704  our own file
         script=Markup(script),  # noqa: S704  our own file
-        policy=_policy(style, script),
+        policy=assets.policy(style, script),
         timeline=timeline,
         cards=[
             view.erbb2_card(timeline, track),
@@ -89,24 +87,7 @@ def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.from_string(_asset("patient.html"))
-
-
-def _asset(name: str) -> str:
-    return resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
-
-
-def _policy(style: str, script: str) -> str:
-    """A policy under which nothing is loaded, and only our own style and script are obeyed."""
-    return (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(content: str) -> str:
-    digest = hashlib.sha256(content.encode()).digest()
-    return f"'sha256-{base64.b64encode(digest).decode()}'"
+    return environment.from_string(assets.read("patient.html"))
 
 
 def _course(timeline: Sequence[view.Point], settings: dict[str, dict[str, Any]]) -> list[Any]:

@@ -1,0 +1,50 @@
+"""Files for other programs: tab-separated tables, bedGraph and bigWig, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from ctcnv.io.tables import replacing, write_text
+
+
+def write_table(path: Path, frame: pd.DataFrame) -> None:
+    """A table with a header and without a preamble; a missing value is an empty cell."""
+    write_text(path, frame.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
+
+
+def write_bedgraph(path: Path, windows: pd.DataFrame, *, name: str) -> None:
+    """Plasma copy numbers of windows as bedGraph: 0-based and half-open, as in memory."""
+    track = f'track type=bedGraph name="{name}" description="{name} plasma copy number"\n'
+    body = windows[["chrom", "start", "end", "pcn"]].to_csv(
+        sep="\t", index=False, header=False, float_format="%.7g", lineterminator="\n"
+    )
+    write_text(path, track + body)
+
+
+def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int]) -> None:
+    """The same values as bigWig, with the lengths of the chromosomes.
+
+    The format demands at least one value: without any the file is empty, which a viewer refuses.
+    """
+    if windows.empty:
+        write_text(path, "")
+        return
+    import pybigtools
+
+    # bigWig sorts chromosomes by name; the values must come in the order of its index
+    ordered = windows.sort_values(["chrom", "start"], kind="stable")
+    values = zip(
+        ordered["chrom"].astype(str).tolist(), ordered["start"].tolist(),
+        ordered["end"].tolist(), ordered["pcn"].astype(float).tolist(), strict=True,
+    )  # fmt: skip
+    with replacing(path) as temporary:
+        # the writer knows what to write from the end of the name
+        named = temporary.with_name(f"{temporary.name}.bw")
+        try:
+            pybigtools.open(str(named), "w").write(dict(lengths), values)
+            named.replace(temporary)
+        finally:
+            named.unlink(missing_ok=True)

@@ -1,0 +1,269 @@
+"""The cohort's page and figures, and the command that writes them."""
+
+from __future__ import annotations
+
+import html
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from ctcnv import cli, cohort, outcome, plots, report, schema
+from ctcnv.cli.cohort import figures
+from ctcnv.io import tables
+from ctcnv.io.trials import read_trials
+from ctcnv.plots import cohort as draw
+from tests import fakes, plasma
+from tests.test_cohort import GENES, QC, SETTINGS, TRACKS, patients
+
+CLINICAL = pd.DataFrame(
+    {
+        "patient": sorted(TRACKS),
+        "arm": [["TP", "CETIRI"][i % 2] for i in range(len(TRACKS))],
+        "response": [["PR", "SD", "PD", "CR"][i % 4] for i in range(len(TRACKS))],
+        "pfs_days": [40.0 + 17 * i for i in range(len(TRACKS))],
+        "pfs_event": [i % 3 != 0 for i in range(len(TRACKS))],
+    }
+).reindex(columns=["patient", *cohort.CLINICAL])
+CLINICAL = CLINICAL.astype(object).where(CLINICAL.notna(), None)
+
+
+def frames(given: pd.DataFrame | None) -> dict[str, pd.DataFrame]:
+    people = patients(given)
+    return {
+        "samples": cohort.samples(TRACKS, QC), "patients": people,
+        "genes": cohort.genes(people, GENES),
+        "statistics": outcome.analyse(people, settings=SETTINGS),
+    }  # fmt: skip
+
+
+def page(made: dict[str, pd.DataFrame], *, qc: pd.DataFrame = QC) -> str:
+    trials = read_trials()
+    return report.cohort_page(
+        samples=made["samples"], patients=made["patients"], statistics=made["statistics"], qc=qc,
+        trials=trials, figures=figures(made, trials, SETTINGS), settings=SETTINGS, target_day=21,
+        window_days=7,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def with_outcome() -> dict[str, pd.DataFrame]:
+    return frames(CLINICAL)
+
+
+@pytest.fixture(scope="module")
+def full(with_outcome: dict[str, pd.DataFrame]) -> str:
+    return page(with_outcome)
+
+
+def words_of(text: str) -> str:
+    bare = re.sub(r"<(script|style)\b.*?</\1>", " ", text, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", bare)).split())
+
+
+def test_every_patient_has_a_row_and_a_link_to_the_report(full: str) -> None:
+    for name in TRACKS:
+        assert f'<a href="../patients/{name}/report.html">{name}</a>' in full
+
+
+def test_every_analysis_is_on_the_page_with_what_to_know_of_it(
+    full: str, with_outcome: dict[str, pd.DataFrame]
+) -> None:
+    said = words_of(full)
+    tests = int(with_outcome["statistics"]["p_value"].notna().sum())
+    assert f"{tests} p-values" in said
+    assert full.count('<td data-sort="hazard">') == int(
+        (with_outcome["statistics"]["analysis"] == "hazard").sum()
+    )
+    for caution in ("Exploratory", "Many tests", "Few patients", "Thresholds", "Who is left out"):
+        assert caution in said
+
+
+def test_without_a_clinical_table_there_are_no_statistics(tmp_path: Path) -> None:
+    said = words_of(page(frames(None)))
+    assert "All analyses" not in said
+    assert "Kaplan" not in said
+    assert "Change in tumor fraction" in said
+
+
+def test_the_page_loads_nothing_and_says_what_it_is_for(full: str) -> None:
+    assert not re.search(r'(src|href)="(?!data:|\.\./patients/)', full)
+    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', full)
+    assert policy is not None
+    rules = html.unescape(policy[1])
+    assert rules.startswith("default-src 'none'; ")
+    for name in ("style", "script"):
+        found = re.search(rf"<{name}>(.*?)</{name}>", full, re.S)
+        assert found is not None
+        assert f"{name}-src {report.assets.digest(found[1])};" in rules
+    assert full.count("For research use only. Not for diagnosis.") == 2
+
+
+def test_text_from_outside_is_escaped(with_outcome: dict[str, pd.DataFrame]) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    qc = QC.assign(status="warn", reason=evil)
+    people = with_outcome["patients"].assign(arm=evil)
+    text = page(with_outcome | {"patients": people}, qc=qc)
+    assert evil not in text
+    assert html.escape(evil) in text
+
+
+def test_what_is_not_known_is_empty_and_sorts_last(with_outcome: dict[str, pd.DataFrame]) -> None:
+    people = with_outcome["patients"].assign(
+        erbb2_copies=float("nan"), erbb2_copies_low=7.7, erbb2_copies_high=float("nan")
+    )
+    statistics = outcome.analyse(people, settings=SETTINGS)
+    text = page(with_outcome | {"patients": people, "statistics": statistics})
+    assert '<td data-sort="">at least 7.7</td>' in text
+    assert "nan" not in words_of(text).lower().split()
+
+
+def test_the_same_tables_give_the_same_page(
+    full: str, with_outcome: dict[str, pd.DataFrame]
+) -> None:
+    assert page(with_outcome) == full
+
+
+def test_a_browser_shows_filters_and_sorts(full: str, tmp_path: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser")
+    if browser is None:
+        pytest.skip("no chromium on this machine")
+    path = tmp_path / "cohort.html"
+    path.write_text(full)
+    done = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{path}"],
+        capture_output=True, text=True, check=True, timeout=120,
+    )  # fmt: skip
+    assert f"{len(TRACKS)} of {len(TRACKS)}" in done.stdout, "the script did not run"
+    assert '<button type="button">Patient</button>' in done.stdout
+
+
+# Figures -------------------------------------------------------------------------------------
+
+
+def test_nobody_is_missing_in_the_figures(with_outcome: dict[str, pd.DataFrame]) -> None:
+    people = with_outcome["patients"]
+    for figure in (
+        draw.waterfall(people), draw.swimmer(people, with_outcome["samples"]),
+        draw.matrix(with_outcome["genes"], people),
+    ):  # fmt: skip
+        text = plots.render(figure, "svg").decode()
+        for name in people["patient"]:
+            assert f">{name}<" in text
+
+
+def test_a_bound_alone_is_a_hollow_bar_and_nothing_at_all_a_cross() -> None:
+    people = patients().iloc[:3].copy()
+    people["follow_up_ratio"] = [0.4, float("nan"), float("nan")]
+    people["follow_up_ratio_low"] = float("nan")
+    people["follow_up_ratio_high"] = [0.6, 0.3, float("nan")]
+    axes = draw.waterfall(people).axes[0]
+    assert sorted(round(bar.get_height(), 2) for bar in axes.patches) == [-0.7, -0.6]
+    hollow = [bar for bar in axes.patches if bar.get_facecolor()[:3] == (1, 1, 1)]
+    assert [round(bar.get_height(), 2) for bar in hollow] == [-0.7]
+    crosses = [line for line in axes.lines if line.get_marker() == "x"]
+    assert sum(len(line.get_xdata()) for line in crosses) == 1
+
+
+def test_a_large_rise_is_cut_and_says_how_much() -> None:
+    people = patients().iloc[:1].copy()
+    people["follow_up_ratio"] = 7.0
+    axes = draw.waterfall(people).axes[0]
+    assert [bar.get_height() for bar in axes.patches] == [1.0]
+    assert [text.get_text() for text in axes.texts] == ["+600 %"]
+
+
+def test_figures_of_one_patient_and_of_nothing_known_are_drawn() -> None:
+    people = patients().iloc[:1]
+    nothing = people.assign(
+        follow_up_ratio=float("nan"), follow_up_ratio_low=float("nan"),
+        follow_up_ratio_high=float("nan"), fraction=float("nan"), erbb2_copies=float("nan"),
+    )  # fmt: skip
+    samples = cohort.samples(TRACKS, QC)
+    for figure in (
+        draw.waterfall(nothing), draw.swimmer(nothing, samples), draw.by_response(nothing),
+        draw.matrix(schema.COHORT_GENES.empty(), nothing),
+        draw.roc(nothing, schema.STATISTICS.empty()),
+        draw.kaplan_meier(nothing, [], schema.STATISTICS.empty(), of="pfs"),
+    ):  # fmt: skip
+        assert plots.render(figure, "svg").startswith(b"<?xml")
+
+
+def test_a_fraction_that_is_not_detected_is_no_point() -> None:
+    people = patients(CLINICAL)
+    detected = int(((people["status"] == "detected") & people["fraction"].notna()).sum())
+    assert 0 < detected < len(people), "the cases hold both"
+    axes = draw.by_response(people).axes[0]
+    points = [line for line in axes.lines if line.get_marker() == "o"]
+    assert sum(len(line.get_xdata()) for line in points) == detected
+
+
+# The command ---------------------------------------------------------------------------------
+
+
+def command(folder: Path, *more: str) -> list[str]:
+    """The words of ``ctcnv cohort`` for two fake patients whose tables are written here."""
+    words = ["cohort", "--quiet", "--tracks"]
+    genes = []
+    rows = []
+    for fake in list(fakes.cases(atom_bp=5_000_000).values())[:2]:
+        paths = fakes.write(fake, folder / fake.name)
+        words.append(str(paths["track"][0]))
+        genes += [str(path) for path in paths["genes"]]
+        rows += [sample.tables["qc"][0] for sample in fake.samples]
+    tables.write(folder / "qc.tsv", schema.QC, pd.concat(rows, ignore_index=True))
+    words += ["--genes", *genes, "--qc", str(folder / "qc.tsv")]
+    words += ["--config", str(Path(__file__).parent.parent / "config" / "config.yaml")]
+    for name in ("samples", "patients", "genes", "statistics"):
+        words += [f"--output-{name}", str(folder / "out" / f"{name}.tsv")]
+    return [*words, "--output", str(folder / "out" / "cohort.html"), *more]
+
+
+def run(words: list[str]) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.main(words)
+    return int(left.value.code or 0)
+
+
+def test_the_command_writes_four_tables_and_a_page(tmp_path: Path) -> None:
+    words = command(tmp_path)
+    assert run(words) == 0
+    out = tmp_path / "out"
+    assert sorted(path.name for path in out.iterdir()) == [
+        "cohort.html", "genes.tsv", "patients.tsv", "samples.tsv", "statistics.tsv",
+    ]  # fmt: skip
+    people = tables.read(out / "patients.tsv", schema.COHORT_PATIENTS)
+    assert len(people.frame) == 2
+    assert tables.read(out / "statistics.tsv", schema.STATISTICS).frame.empty
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert run(words) == 0
+    assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_the_clinical_table_reaches_the_statistics(tmp_path: Path) -> None:
+    path = tmp_path / "clinical.tsv"
+    names = [fake.name for fake in list(fakes.cases(atom_bp=5_000_000).values())[:2]]
+    path.write_text("patient\tresponse\n" + "".join(f"{name}\tPR\n" for name in names))
+    assert run(command(tmp_path, "--clinical", str(path))) == 0
+    found = tables.read(tmp_path / "out" / "statistics.tsv", schema.STATISTICS)
+    assert found.frame.iloc[0][["analysis", "n", "events"]].tolist() == ["response rate", 2, 2]
+    assert found.meta["input.clinical"].startswith("sha256:")
+
+
+def test_a_wrong_clinical_table_is_one_line_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clinical.tsv"
+    path.write_text("patient\tresponse\nP01\tgood\n")
+    assert run(command(tmp_path, "--clinical", str(path))) == 2
+    said = capsys.readouterr().err
+    assert "clinical.tsv row 1 (patient P01): response is 'good'; write the best" in said
+    assert len(said.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_settings_are_those_of_the_config() -> None:
+    assert plasma.SETTINGS["cohort"].copies == (6.0, 20.0, 25.82)
