@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from ctcnv import palette
 from ctcnv.blocks import blocks, cuts
 from ctcnv.copystates import changes
-from ctcnv.detection import noise
 from ctcnv.dispersion import Dispersion
-from ctcnv.evidence import Evidence, evidence
+from ctcnv.evidence import Evidence, evidence, evidence_windows
 from ctcnv.genome import BUILDS
+from ctcnv.healthy import healthy_noise
 from ctcnv.mixture import ratio_of
 from ctcnv.model import FractionSettings
 from ctcnv.paths import log_evidence
@@ -107,9 +107,10 @@ def sample(
     atoms, copies = genome(events, base=base)
     spread = Dispersion(np.geomspace(1, 2.0 ** (len(TAU) - 1), len(TAU)), np.array(TAU))
     quiet = atoms.assign(observed=PER_MB * depth, expected=PER_MB * depth)
-    seen = evidence(quiet, dispersion=spread, settings=settings, max_windows=len(quiet))
-    assert seen is not None
-    drawn = noise(seen, np.random.default_rng(SEED), tail_df=settings.tail_df)
+    summed = evidence_windows(quiet, settings=settings, max_windows=len(quiet))
+    assert summed is not None
+    noise = healthy_noise(quiet, summed, dispersion=spread, normals=None)
+    drawn = noise.draw(np.random.default_rng(SEED), tail_df=settings.tail_df)
     ratio = ratio_of(copies, fraction, float(copies.mean())) * (1 + drawn)
     return quiet.assign(observed=ratio * PER_MB * depth), copies, spread
 
