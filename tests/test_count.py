@@ -19,7 +19,7 @@ import pytest
 from ctcnv import compiled as compiled_module
 from ctcnv import count
 from ctcnv.cli import main
-from ctcnv.io import bam, tables
+from ctcnv.io import bam, bgzf, htslib, tables
 from ctcnv.model import CountSettings
 from ctcnv.schema import BINS, COUNTS, LENGTHS, READS
 from tests.reference.count_slow import count_slow
@@ -270,7 +270,7 @@ def test_pieces_and_threads_do_not_change_the_counts(tmp_path, monkeypatch):
     path = write_bam(tmp_path / "a.bam", random_rows(3_000, seed=2))
     whole = counted(path)
     # blocks and records then straddle the pieces
-    monkeypatch.setattr(bam, "PIECE", 777)
+    monkeypatch.setattr(bgzf, "PIECE", bgzf.LARGEST_BLOCK)
     in_pieces = counted(path, threads=2)
     assert in_pieces.reads == whole.reads
     assert in_pieces.fragments.tolist() == whole.fragments.tolist()
@@ -368,18 +368,18 @@ def test_bgzipped_text_is_not_taken_for_a_bam(tmp_path):
         counted(tmp_path / "a.bam")
 
 
-def bgzf(data: bytes) -> bytes:
+def as_blocks(data: bytes, size: int = 60_000) -> bytes:
     """Bytes as BGZF blocks with the empty block at the end."""
     blocks = []
-    for start in range(0, len(data), 60_000):
-        part = data[start : start + 60_000]
+    for start in range(0, len(data), size):
+        part = data[start : start + size]
         packer = zlib.compressobj(1, zlib.DEFLATED, -15)
         body = packer.compress(part) + packer.flush()
         head = bytes.fromhex("1f8b08040000000000ff0600424302 00") + struct.pack(
             "<H", len(body) + 25
         )
         blocks.append(head + body + struct.pack("<II", zlib.crc32(part), len(part)))
-    return b"".join(blocks) + bam.END_OF_BAM
+    return b"".join(blocks) + bgzf.END
 
 
 @pytest.fixture
@@ -390,26 +390,26 @@ def raw(tmp_path) -> bytes:
 
 @pytest.mark.parametrize("keep", [3, 10, 100])
 def test_a_header_cut_short_is_refused(tmp_path, raw, keep):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:keep]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:keep]))
     with pytest.raises(ValueError, match="truncated inside its header"):
         counted(tmp_path / "a.bam")
 
 
 def test_a_record_cut_short_is_refused(tmp_path, raw):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:-10]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:-10]))
     with pytest.raises(ValueError, match="truncated inside record 100"):
         counted(tmp_path / "a.bam")
 
 
 def test_a_record_with_an_absurd_size_is_refused(tmp_path, raw):
     for size in (-5, 7, 2_000_000_000):
-        (tmp_path / "a.bam").write_bytes(bgzf(raw + struct.pack("<i", size) + bytes(60)))
+        (tmp_path / "a.bam").write_bytes(as_blocks(raw + struct.pack("<i", size) + bytes(60)))
         with pytest.raises(ValueError, match="record 101 is not a record"):
             counted(tmp_path / "a.bam")
 
 
 def test_a_header_with_an_absurd_length_is_refused(tmp_path, raw):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:4] + struct.pack("<i", -1) + raw[8:]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:4] + struct.pack("<i", -1) + raw[8:]))
     with pytest.raises(ValueError, match="damaged header"):
         counted(tmp_path / "a.bam")
 
@@ -426,8 +426,8 @@ def test_a_flipped_bit_is_found_and_placed(tmp_path):
 
 
 def test_a_wrong_checksum_is_found(tmp_path, raw):
-    data = bytearray(bgzf(raw))
-    data[-len(bam.END_OF_BAM) - 8] ^= 1  # the first byte of the last block's CRC32
+    data = bytearray(as_blocks(raw))
+    data[-len(bgzf.END) - 8] ^= 1  # the first byte of the last block's CRC32
     (tmp_path / "a.bam").write_bytes(data)
     with pytest.raises(ValueError, match="has a wrong checksum"):
         counted(tmp_path / "a.bam")
@@ -435,14 +435,14 @@ def test_a_wrong_checksum_is_found(tmp_path, raw):
 
 def test_a_file_cut_inside_a_block_is_refused_even_with_an_end_glued_on(tmp_path):
     data = write_bam(tmp_path / "a.bam", random_rows(5_000, seed=6)).read_bytes()
-    (tmp_path / "b.bam").write_bytes(data[: len(data) // 2] + bam.END_OF_BAM)
+    (tmp_path / "b.bam").write_bytes(data[: len(data) // 2] + bgzf.END)
     with pytest.raises(ValueError, match=r"b\.bam: (damaged|truncated)"):
         counted(tmp_path / "b.bam")
 
 
 def test_a_damaged_cram_is_refused(tmp_path, shared_data):
     source = (shared_data / "bam" / "good" / "hg19.chr1.6Mb.cram").read_bytes()
-    cut = source[: len(source) // 2] + bam.END_OF_CRAM[3]
+    cut = source[: len(source) // 2] + htslib.END_OF_CRAM[3]
     (tmp_path / "a.cram").write_bytes(cut)
     with pytest.raises(ValueError, match=r"a\.cram: cannot be decoded"):
         counted(tmp_path / "a.cram")
@@ -457,7 +457,7 @@ def test_a_record_beyond_the_end_of_its_sequence_is_refused(tmp_path):
 def test_a_record_on_an_unknown_sequence_is_refused(tmp_path):
     raw = gzip.decompress(write_bam(tmp_path / "a.bam", pair(900, 200)).read_bytes())
     at = raw.index(struct.pack("<ii", 0, 900))
-    (tmp_path / "b.bam").write_bytes(bgzf(raw[:at] + struct.pack("<i", 9) + raw[at + 4 :]))
+    (tmp_path / "b.bam").write_bytes(as_blocks(raw[:at] + struct.pack("<i", 9) + raw[at + 4 :]))
     with pytest.raises(ValueError, match="record 1 lies on a sequence that the header"):
         counted(tmp_path / "b.bam")
 
