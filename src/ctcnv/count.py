@@ -11,6 +11,7 @@ The filters act in the order of :data:`FILTERS`; a read is counted under the fir
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -108,24 +109,27 @@ class Atoms:
         """Take the atoms and the sequences of the header, name to length in header order."""
         numbers = {name: tid for tid, name in enumerate(contigs)}
         self.size = len(frame)
-        chrom = frame["chrom"]
-        if int((chrom != chrom.shift()).sum()) != chrom.nunique():
+        chrom = frame["chrom"].to_numpy(dtype=object)
+        edges = [0, *(np.flatnonzero(chrom[1:] != chrom[:-1]) + 1).tolist(), self.size]
+        names = chrom[edges[:-1]].tolist()
+        if len(set(names)) != len(names):
             raise ValueError("bins of a chromosome do not follow each other; make the bins again")
         self.offset = np.full(len(contigs), -1, dtype=np.int64)
         self.length = np.zeros(len(contigs), dtype=np.int64)
-        starts, ends, offset = [], [], 0
-        for name, part in frame.groupby("chrom", sort=False, observed=True):
-            start, end = (part[side].to_numpy(dtype=np.int64) for side in ("start", "end"))
+        self.starts = frame["start"].to_numpy(dtype=np.int64).copy()
+        self.ends = frame["end"].to_numpy(dtype=np.int64).copy()
+        offset = 0
+        for name, (low, high) in zip(names, itertools.pairwise(edges), strict=True):
+            start, end = self.starts[low:high], self.ends[low:high]
             if (start[1:] < end[:-1]).any() or (end <= start).any():
                 raise ValueError(f"bins of {name} overlap or are not sorted")
+            length = int(end[-1])
             contig = find_contig(str(name), contigs)
             if contig is not None:
-                self.offset[numbers[contig]], self.length[numbers[contig]] = offset, end[-1]
-            starts.append(start + offset)
-            ends.append(end + offset)
-            offset += int(end[-1])
-        self.starts = np.concatenate(starts)
-        self.ends = np.concatenate(ends)
+                self.offset[numbers[contig]], self.length[numbers[contig]] = offset, length
+            start += offset
+            end += offset
+            offset += length
 
 
 def find_contig(name: str, contigs: Collection[str]) -> str | None:

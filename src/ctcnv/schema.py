@@ -7,6 +7,7 @@ in a file; it means "not known" and is never read as zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -81,12 +82,10 @@ class Table:
 def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     """One column converted to its kind; ValueError names the first row that does not fit."""
     if column.kind == "text":
-        empty = values.isna()
-        converted = values.astype(object).where(~empty, None)
-        converted = converted.map(lambda value: value if value is None else str(value))
-        known = ~empty
+        converted = _per_value(values, str)
+        known = values.notna()
     elif column.kind == "bool":
-        converted = values.map(_as_bool)
+        converted = _per_value(values, _as_bool)
         known = converted.notna()
         _refuse(values, ~known & values.notna(), column, where)
         if known.all():
@@ -106,6 +105,14 @@ def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     if column.choices:
         _refuse(values, known & ~converted.isin(list(column.choices)), column, where)
     return converted
+
+
+def _per_value(values: pd.Series, convert: Callable[[object], object]) -> pd.Series:
+    """Each value converted, None for a missing one; once per value, for most columns repeat a few."""
+    codes, distinct = pd.factorize(values)
+    converted = np.empty(len(distinct) + 1, dtype=object)  # the last is for code -1: missing
+    converted[:-1] = [convert(value) for value in distinct]
+    return pd.Series(converted[codes], index=values.index, dtype=object)
 
 
 def _as_bool(value: object) -> object:

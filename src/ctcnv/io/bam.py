@@ -231,10 +231,10 @@ def _walk(
     """
     at = 0
     while at + SHORTEST_RECORD <= len(data):
-        size = _int32(data, at)
+        size = np.int64(_int32(data, at))
         name = np.int64(data[at + 12])
         cigar = np.int64(data[at + 16]) | np.int64(data[at + 17]) << 8
-        bases = _int32(data, at + 20)
+        bases = np.int64(_int32(data, at + 20))
         if (
             size < 32
             or size > longest
@@ -246,10 +246,10 @@ def _walk(
         if at + 4 + size > len(data):
             break
         position = _int32(data, at + 8)
-        end = position
+        end = np.int64(position)
         operation = at + 36 + name
         for _ in range(cigar):
-            word = _int32(data, operation) & 0xFFFFFFFF
+            word = np.int64(np.uint32(_int32(data, operation)))
             # M, D, N, = and X move along the reference
             if (0b110001101 >> (word & 15)) & 1:
                 end += word >> 4
@@ -268,12 +268,13 @@ def _walk(
 
 
 @compiled
-def _int32(data: NDArray[np.uint8], at: int) -> np.int64:
+def _int32(data: NDArray[np.uint8], at: int) -> np.int32:
     """A little-endian signed 32-bit number."""
-    number = (
-        np.int64(data[at])
-        | np.int64(data[at + 1]) << 8
-        | np.int64(data[at + 2]) << 16
-        | np.int64(data[at + 3]) << 24
+    # Unsigned, so that numba does not look for negative indices: a quarter of the walk's time.
+    i = np.uint64(at)
+    return np.int32(
+        np.uint32(data[i])
+        | np.uint32(data[i + np.uint64(1)]) << np.uint32(8)
+        | np.uint32(data[i + np.uint64(2)]) << np.uint32(16)
+        | np.uint32(data[i + np.uint64(3)]) << np.uint32(24)
     )
-    return number - (np.int64(1) << 32) if number >= np.int64(1) << 31 else number

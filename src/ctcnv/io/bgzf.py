@@ -52,7 +52,7 @@ def blocks(path: Path, handle: IO[bytes], *, threads: int) -> Iterator[Block]:
     pieces = _pieces(path, handle)
     if threads < 2:
         for piece in pieces:
-            yield from piece.inflate()
+            yield from piece.inflate()  # each is walked while it lies in the core's cache
         return
     pool = ThreadPoolExecutor(threads - 1)
     waiting: deque[tuple[Future[list[Block]], _Piece]] = deque()
@@ -64,7 +64,7 @@ def blocks(path: Path, handle: IO[bytes], *, threads: int) -> Iterator[Block]:
             except ValueError as error:
                 piece, late = None, error
             if piece is not None:
-                waiting.append((pool.submit(piece.inflate), piece))
+                waiting.append((pool.submit(_all, piece), piece))
             elif not waiting:
                 break
             if piece is None or len(waiting) >= AHEAD * threads:
@@ -83,11 +83,15 @@ def _first(waiting: deque[tuple[Future[list[Block]], _Piece]]) -> list[Block]:
         if future.cancel():
             own: Future[list[Block]] = Future()
             try:
-                own.set_result(piece.inflate())
+                own.set_result(_all(piece))
             except ValueError as error:
                 own.set_exception(error)
             waiting[number] = own, piece
     return waiting.popleft()[0].result()
+
+
+def _all(piece: _Piece) -> list[Block]:
+    return list(piece.inflate())
 
 
 class _Piece:
@@ -100,10 +104,9 @@ class _Piece:
         self._data = data
         self._edges = edges
 
-    def inflate(self) -> list[Block]:
-        """The blocks, inflated; ValueError for the first that is damaged."""
+    def inflate(self) -> Iterator[Block]:
+        """The blocks, each inflated when it is asked for; ValueError for one that is damaged."""
         view = memoryview(self._data)
-        inflated = []
         for begin, end in itertools.pairwise(self._edges):
             length = int.from_bytes(view[end - 4 : end], "little")
             data = None
@@ -116,8 +119,7 @@ class _Piece:
                     f"{self._path}: damaged: the block at byte {self._offset + begin:,} cannot be "
                     "inflated or has a wrong checksum; copy or align it again"
                 )
-            inflated.append((self._offset + begin, data))
-        return inflated
+            yield self._offset + begin, data
 
 
 def _pieces(path: Path, handle: IO[bytes]) -> Iterator[_Piece]:
