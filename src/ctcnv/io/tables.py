@@ -11,6 +11,7 @@ import contextlib
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import zlib
@@ -110,26 +111,29 @@ def write(
     preamble = "".join(f"##{key}={value}\n" for key, value in lines.items())
     if any("\n" in value for value in lines.values()):
         raise ValueError(f"{path}: a preamble value holds a line break")
-    text = preamble + _to_tsv(checked, table)
-    data = text.encode()
+    data = preamble.encode() + _to_tsv(checked, table)
     if path.suffix == ".gz":
-        data = deflate.gzip_compress(data, 6)  # its header carries no time
+        # The fastest level: a tenth larger, a quarter of the time. Its header carries no time.
+        data = deflate.gzip_compress(data, 1)
     write_bytes(path, data)
 
 
-def _to_tsv(frame: pd.DataFrame, table: Table) -> str:
+def _to_tsv(frame: pd.DataFrame, table: Table) -> bytes:
     shown = [_shown(frame[column.name], column) for column in table.columns]
-    body = "\n".join(map("\t".join, zip(*shown, strict=True)))
-    return "\t".join(table.names) + "\n" + (body + "\n" if body else "")
+    rows = map("\t".join, zip(*shown, strict=True))
+    text = io.BytesIO()
+    text.write("\t".join(table.names).encode() + b"\n")
+    # Some rows at a time: their strings take ten times the space of the file.
+    while part := list(itertools.islice(rows, 20_000)):
+        text.write("\n".join([*part, ""]).encode())
+    return text.getvalue()
 
 
 def _shown(values: pd.Series, column: Column) -> list[str]:
     """A column as the cells of a file."""
     if column.kind == "float":
         return [_number(value) for value in values.to_numpy(dtype=float).tolist()]
-    if column.kind == "int" and not values.hasnans:
-        return list(map(str, values.tolist()))
-    # Most other columns repeat a few values.
+    # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
     show = {"int": str, "bool": lambda value: str(bool(value)).lower()}.get(column.kind, _cell)
     cells = np.array([*map(show, distinct), ""], dtype=object)
@@ -152,23 +156,20 @@ def read(path: Path, table: Table) -> Stored:
     """
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    text = _text(path, data)
+    raw = _inflated(path, data)
     meta: dict[str, str] = {}
-    position = 0
-    while text.startswith("##", position):
-        end = text.find("\n", position)
-        end = len(text) if end < 0 else end
-        key, _, value = text[position + 2 : end].partition("=")
+    body = io.BytesIO(raw)
+    while raw.startswith(b"##", body.tell()):
+        key, _, value = body.readline().decode().removeprefix("##").rstrip("\n").partition("=")
         meta[key] = value
-        position = end + 1
     _check_tag(path, meta, table)
-    _check_cells(path, text, position)
+    _check_cells(path, raw, body.tell())
     try:
         frame = pd.read_csv(
-            io.StringIO(text[position:]),
+            body,
             sep="\t",
             dtype=dict.fromkeys(
-                (c.name for c in table.columns if c.kind in ("text", "bool")), "str"
+                (c.name for c in table.columns if c.kind in ("text", "bool")), "object"
             ),
             keep_default_na=False,
             na_values=[""],
@@ -179,20 +180,23 @@ def read(path: Path, table: Table) -> Stored:
     return Stored(table.check(frame, source=str(path)), meta, digest, path)
 
 
-def _text(path: Path, data: bytes) -> str:
+def _inflated(path: Path, data: bytes) -> bytes:
+    """The bytes of a table, which are text."""
     try:
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        return data.decode()
+        data.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
+    return data
 
 
-def _check_cells(path: Path, text: str, start: int) -> None:
+def _check_cells(path: Path, raw: bytes, start: int) -> None:
     """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
-    letters = np.frombuffer(text[start:].rstrip("\n").encode() + b"\n", dtype=np.uint8)
-    before = np.searchsorted(np.flatnonzero(letters == ord("\t")), np.flatnonzero(letters == 10))
-    cells = np.diff(before, prepend=0) + 1
+    letters = np.frombuffer(raw, dtype=np.uint8, count=len(raw.rstrip(b"\n")) - start, offset=start)
+    ends = np.flatnonzero((letters == ord("\t")) | (letters == ord("\n")))
+    lines = np.append(np.flatnonzero(letters[ends] == ord("\n")), len(ends))
+    cells = np.diff(lines, prepend=-1)
     wrong = np.flatnonzero(cells != cells[0])
     if len(wrong):
         row = wrong[0]
