@@ -1,8 +1,8 @@
 """A BAM that is sorted, compressed and filled like one of plasma: ``python -m benchmarks.reads``.
 
 hg38 by name and length, pairs of 2 x 100 bp with their mode at 167 bp, names as a sequencer gives
-them, four levels of quality, the tags of bwa mem and of duplicate marking, 5 % duplicates. Bases are
-random; no count depends on them. The same number of reads gives the same bytes.
+them, four levels of quality, the tags of bwa mem and of duplicate marking, 5 % duplicates. Bases
+are random; no count depends on them. The same number of reads gives the same bytes.
 """
 
 from __future__ import annotations
@@ -39,6 +39,8 @@ RECORD = np.dtype(
         ("tags", f"S{len(TAGS)}"),
     ]
 )  # fmt: skip
+#: Data of a block: as htslib writes, no record spans two.
+WHOLE_RECORDS = 65280 // RECORD.itemsize * RECORD.itemsize
 
 
 def write(path: Path, *, reads: int, seed: int = 1) -> None:
@@ -52,8 +54,7 @@ def write(path: Path, *, reads: int, seed: int = 1) -> None:
         for tid, length in enumerate(lengths.values()):
             pairs = round(reads / 2 * length / total)
             for record in _records(rng, tid, length, pairs):
-                # As htslib writes: a block holds whole records.
-                handle.writelines(_blocks(record.tobytes(), 65280 // RECORD.itemsize * RECORD.itemsize))
+                handle.writelines(_blocks(record.tobytes(), WHOLE_RECORDS))
         handle.write(END)
 
 
@@ -62,7 +63,8 @@ def _records(
 ) -> Iterator[NDArray[np.void]]:
     """The records of one sequence, sorted, a piece at a time."""
     start = np.sort(rng.integers(20_000, length - 20_000, pairs))
-    size = np.where(rng.random(pairs) < 0.08, rng.normal(330, 25, pairs), rng.normal(167, 18, pairs))
+    two = rng.random(pairs) < 0.08  # nucleosomes
+    size = np.where(two, rng.normal(330, 25, pairs), rng.normal(167, 18, pairs))
     size = np.clip(size, READ_BP, 900).astype(np.int64)
     right = start + size - READ_BP
     flag = np.full(pairs, 1, dtype=np.int64)
@@ -80,11 +82,15 @@ def _records(
         record["size"], record["ref"], record["next_ref"] = RECORD.itemsize - 4, tid, tid
         record["pos"] = position[part]
         record["next_pos"] = np.where(is_right, start[pair], right[pair])
-        record["name_size"], record["n_cigar"], record["bases"] = len(NAME) + NAME_DIGITS + 1, 1, READ_BP
+        record["name_size"] = len(NAME) + NAME_DIGITS + 1
+        record["n_cigar"], record["bases"] = 1, READ_BP
         record["mapq"], record["cigar"] = mapq[pair], READ_BP << 4
         record["bin"] = _bin(record["pos"])
-        record["flag"] = flag[pair] | np.where(is_right, 16, 32) | np.where(
-            is_right == first_left[pair], 128, 64)
+        record["flag"] = (
+            flag[pair]
+            | np.where(is_right, 16, 32)
+            | np.where(is_right == first_left[pair], 128, 64)
+        )
         record["template"] = np.where(is_right, -size[pair], size[pair])
         record["name"] = NAME
         record["digits"] = name[pair][:, None] // 10 ** np.arange(NAME_DIGITS)[::-1] % 10 + ord("0")

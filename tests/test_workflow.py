@@ -148,8 +148,11 @@ def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path)
 def test_the_conda_environment_names_the_versions_of_the_lock(repo_root: Path) -> None:
     lock = (repo_root / "requirements.lock").read_text()
     environment = yaml.safe_load((repo_root / "envs/ctcnv.yaml").read_text())
-    for dependency in environment["dependencies"]:
-        name, version = dependency.split(" =")
+    *of_conda, pip, of_pip = environment["dependencies"]
+    assert pip == "pip"
+    assert list(of_pip) == ["pip"]
+    for dependency in (*of_conda, *of_pip["pip"]):
+        name, version = dependency.removesuffix(".*").replace(" ==", " =").split(" =")
         name = name.removesuffix("-base")
         if name != "python":
             assert re.search(rf"^{name}=={re.escape(version)}\.", lock, flags=re.MULTILINE), name

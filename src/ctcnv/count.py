@@ -251,7 +251,7 @@ def _tally(
                 fate = _USED
                 fragments[atom] += 1
             else:
-                lengths[min(length, LONGEST)] += 1
+                lengths[length if length < LONGEST else LONGEST] += 1
                 fate = _USED if min_length <= length <= max_length else _LENGTH
                 if fate == _USED:
                     fragments[atom] += 1

@@ -108,7 +108,7 @@ def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
 
 
 def _per_value(values: pd.Series, convert: Callable[[object], object]) -> pd.Series:
-    """Each value converted, None for a missing one; once per value, for most columns repeat a few."""
+    """Each value converted, once for all its rows; None for a missing one."""
     codes, distinct = pd.factorize(values)
     converted = np.empty(len(distinct) + 1, dtype=object)  # the last is for code -1: missing
     converted[:-1] = [convert(value) for value in distinct]

@@ -1,9 +1,10 @@
 """Read BAM and CRAM files as batches of the fixed fields that counting needs.
 
-A BAM is read in one pass from its first to its last byte: it needs no index and no order. Its blocks
-are inflated by :mod:`ctcnv.io.bgzf`, and the records walked by a compiled loop over their fixed
-fields. A CRAM, and the regions of an indexed file, are read by htslib; a CRAM without sequence and
-qualities, so that it needs its reference only where reads of several sequences share a slice.
+A BAM is read in one pass from its first to its last byte: it needs no index and no order. Its
+blocks are inflated by :mod:`ctcnv.io.bgzf`, and the records walked by a compiled loop over their
+fixed fields. A CRAM, and the regions of an indexed file, are read by htslib; a CRAM without
+sequence and qualities, so that it needs its reference only where reads of several sequences share a
+slice.
 
 Every damage is a ValueError that names the file and where in it.
 """
@@ -147,7 +148,7 @@ class _Bam:
         self._path = path
         self._size = size
         self._blocks = bgzf.blocks(path, handle, threads=threads)
-        self._rest = b""  # inflated bytes that follow the header
+        self._rest = bytearray()  # inflated bytes that follow the header
         self.header = self._read_header()
 
     def _take(self, n_bytes: int, buffer: bytearray) -> bytes:
@@ -174,7 +175,7 @@ class _Bam:
             if decoded in contigs:
                 raise ValueError(f"{self._path}: its header names sequence {decoded!r} twice")
             contigs[decoded] = self._number(buffer, (1 << 31) - 1)
-        self._rest = bytes(buffer)
+        self._rest = buffer
         return header(contigs, text.decode("utf-8", "replace"), self._size)
 
     def _number(self, buffer: bytearray, limit: int) -> int:
@@ -231,10 +232,10 @@ def _walk(
     """
     at = 0
     while at + SHORTEST_RECORD <= len(data):
-        size = np.int64(_int32(data, at))
-        name = np.int64(data[at + 12])
-        cigar = np.int64(data[at + 16]) | np.int64(data[at + 17]) << 8
-        bases = np.int64(_int32(data, at + 20))
+        size = int(_int32(data, at))
+        name = int(data[at + 12])
+        cigar = int(data[at + 16]) | int(data[at + 17]) << 8
+        bases = int(_int32(data, at + 20))
         if (
             size < 32
             or size > longest
@@ -246,22 +247,22 @@ def _walk(
         if at + 4 + size > len(data):
             break
         position = _int32(data, at + 8)
-        end = np.int64(position)
+        end = int(position)
         operation = at + 36 + name
         for _ in range(cigar):
-            word = np.int64(np.uint32(_int32(data, operation)))
+            word = int(np.uint32(_int32(data, operation)))
             # M, D, N, = and X move along the reference
             if (0b110001101 >> (word & 15)) & 1:
                 end += word >> 4
             operation += 4
-        fields[0, n] = np.int64(data[at + 18]) | np.int64(data[at + 19]) << 8  # flag
+        fields[0, n] = int(data[at + 18]) | int(data[at + 19]) << 8  # flag
         fields[1, n] = _int32(data, at + 4)  # sequence
         fields[2, n] = position
         fields[3, n] = data[at + 13]  # mapping quality
         fields[4, n] = _int32(data, at + 24)  # sequence of the mate
         fields[5, n] = _int32(data, at + 28)  # position of the mate
         fields[6, n] = _int32(data, at + 32)  # template length
-        fields[7, n] = min(end, 2147483647)
+        fields[7, n] = end if end < 2147483647 else 2147483647
         n += 1
         at += 4 + size
     return n, at, False

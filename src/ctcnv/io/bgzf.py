@@ -51,18 +51,19 @@ def blocks(path: Path, handle: IO[bytes], *, threads: int) -> Iterator[Block]:
     """Every block of the file from its beginning, inflated and checked; ``path`` names it."""
     pieces = _pieces(path, handle)
     if threads < 2:
-        for piece in pieces:
-            yield from piece.inflate()  # each is walked while it lies in the core's cache
+        for each in pieces:
+            yield from each.inflate()  # each is walked while it lies in the core's cache
         return
     pool = ThreadPoolExecutor(threads - 1)
     waiting: deque[tuple[Future[list[Block]], _Piece]] = deque()
     late: ValueError | None = None  # where cutting failed; what lies before is looked at first
     try:
         while True:
+            piece: _Piece | None = None
             try:
                 piece = None if late else next(pieces, None)
             except ValueError as error:
-                piece, late = None, error
+                late = error
             if piece is not None:
                 waiting.append((pool.submit(_all, piece), piece))
             elif not waiting:

@@ -73,7 +73,7 @@ class _Opened:
         self._size = path.stat().st_size
         contigs = dict(zip(file.references, file.lengths, strict=True))
         self.header = header(contigs, str(file.header), self._size)
-        self._spans = None if regions is None else list(_spans(regions, contigs))
+        self._spans = None if regions is None else _spans(regions, contigs)
         if regions is not None and not _has_index(file):
             raise ValueError(f"{path}: no index beside it; make one: samtools index {path.name}")
 
@@ -118,7 +118,7 @@ class _Opened:
     def _why(self, error: Exception) -> str:
         """What to do; htslib's own word for every failure is "truncated file"."""
         if not self._file.is_cram:
-            return f"damaged, or its index is that of another file ({error}); copy or index it again"
+            return f"damaged, or its index is of another file ({error}); copy or index it again"
         if self._reference is None:
             return (
                 "cannot be decoded: it needs the FASTA it was made with (reference.fasta, "
@@ -137,23 +137,25 @@ def _has_index(file: Any) -> bool:
         return False
 
 
-def _spans(regions: pd.DataFrame, contigs: dict[str, int]) -> Iterator[tuple[str, int, int]]:
+def _spans(regions: pd.DataFrame, contigs: dict[str, int]) -> list[tuple[str, int, int]]:
     """What must be read for the fragments of regions: sequence, start and end, without overlaps.
 
     A fragment belongs to the place of its middle, and the read that stands for it may lie half of
     its length before.
     """
-    order = {name: number for number, name in enumerate(contigs)}
-    named = [(find_contig(str(chrom), contigs), int(start), int(end)) for chrom, start, end in
-             zip(regions["chrom"], regions["start"], regions["end"], strict=True)]  # fmt: skip
+    wanted: dict[str, list[tuple[int, int]]] = {}
+    columns = (regions[name] for name in ("chrom", "start", "end"))
+    for chrom, start, end in zip(*columns, strict=True):
+        name = find_contig(str(chrom), contigs)
+        if name is not None:
+            span = max(int(start) - LONGEST, 0), min(int(end), contigs[name])
+            wanted.setdefault(name, []).append(span)
     spans: list[tuple[str, int, int]] = []
-    for name, start, end in sorted(
-        ((n, s, e) for n, s, e in named if n is not None), key=lambda span: (order[span[0]], span[1])
-    ):
-        start, end = max(start - LONGEST, 0), min(end, contigs[name])
-        if spans and spans[-1][0] == name and start <= spans[-1][2]:
-            start, end = spans[-1][1], max(end, spans[-1][2])
-            spans.pop()
-        if start < end:
-            spans.append((name, start, end))
-    yield from spans
+    for name in sorted(wanted, key=list(contigs).index):
+        for start, end in sorted(wanted[name]):
+            if spans and spans[-1][0] == name and start <= spans[-1][2]:
+                start, end = spans[-1][1], max(end, spans[-1][2])
+                spans.pop()
+            if start < end:
+                spans.append((name, start, end))
+    return spans
