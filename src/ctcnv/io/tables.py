@@ -136,9 +136,8 @@ def _shown(values: pd.Series, column: Column) -> list[str]:
         return [_number(value) for value in values.to_numpy(dtype=float).tolist()]
     # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
-    show: Callable[[object], str] = _cell
-    if column.kind == "bool":
-        show = _truth
+    shows: dict[str, Callable[[object], str]] = {"int": str, "bool": _truth}
+    show = shows.get(column.kind, _cell)
     cells = [*(show(value) for value in distinct), ""]  # the last is for code -1: missing
     return [cells[code] for code in codes.tolist()]
 
@@ -174,7 +173,7 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
     try:
         frame = pd.read_csv(
             body,
-            usecols=only,
+            usecols=None if only is None else list(only),
             sep="\t",
             dtype=dict.fromkeys(
                 (c.name for c in table.columns if c.kind in ("text", "bool")), "object"
