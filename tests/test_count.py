@@ -617,8 +617,7 @@ def test_the_first_damage_of_the_file_is_told(tmp_path, monkeypatch, raw, thread
         (tmp_path / "a.bam").open("rb") as handle,
         pytest.raises(ValueError, match=f"damaged: the block at byte {early:,} "),
     ):
-        for block in bgzf.blocks(tmp_path / "a.bam", handle, threads=threads):
-            seen.append(block)
+        seen.extend(bgzf.blocks(tmp_path / "a.bam", handle, threads=threads))
     assert [offset for offset, _ in seen] == starts[: len(seen)]
     assert len(seen) == len(starts) // 2 or threads > 1
 
