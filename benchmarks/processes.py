@@ -39,11 +39,18 @@ def measure(command: Sequence[str], log: Path) -> Use:
 def alternate(
     commands: Mapping[str, Sequence[str]], *, repeats: int, log: Path
 ) -> dict[str, list[Use]]:
-    """Every command once, then every command again: what else runs meets all of them alike."""
+    """Every command once, then every command again: what else runs meets all of them alike.
+
+    A command that fails is left out and said.
+    """
     uses: dict[str, list[Use]] = {name: [] for name in commands}
     for _ in range(repeats):
-        for name, command in commands.items():
-            uses[name].append(measure(command, log))
+        for name in list(uses):
+            try:
+                uses[name].append(measure(commands[name], log))
+            except RuntimeError as error:
+                print(f"left out: {error}", file=sys.stderr)
+                del uses[name]
     return uses
 
 
