@@ -27,8 +27,8 @@ limit is therefore libdeflate over every block, without a look at checksums or r
 ran as whole processes, start-up included, in alternation on the same file: made-up cfDNA over hg38,
 2 x 100 bp, level 6, {mb_per_million:.0f} MB per million reads (`benchmarks/reads.py`). CPU is user
 and system time, the median of {repeats} runs; programs marked * ran once. They do not all do the
-same: samtools view counts reads by flag, bedtools and samtools bedcov count reads and not fragments,
-mosdepth measures depth. readCounter and WisecondorX could not be installed.
+same: samtools view counts reads by flag, bedtools and samtools bedcov count reads and not
+fragments, mosdepth measures depth. readCounter and WisecondorX could not be installed.
 
 ![CPU time of counting over the limit](img/performance.svg)
 

@@ -370,6 +370,14 @@ def indexed(request, tmp_path) -> Path:
     return path
 
 
+def test_a_region_reaches_half_of_the_longest_fragment_to_the_left():
+    longer = dataclasses.replace(SETTINGS, max_length=5_000)
+    part = ATOMS.iloc[[0, 4]]
+    assert count.needed(part, SETTINGS)["start"].tolist() == [0, 2_999]
+    assert count.needed(part, longer)["start"].tolist() == [0, 1_499]
+    assert count.needed(part, SETTINGS)["end"].tolist() == [1_000, 5_000]
+
+
 @pytest.mark.parametrize("single_end", ["false", "true"])
 @pytest.mark.parametrize("atoms", [[3], [2, 3, 7], [0, 14], [5, 11], range(15)])
 def test_a_region_has_the_counts_that_it_has_in_the_whole_file(indexed, atoms, single_end):
@@ -377,7 +385,8 @@ def test_a_region_has_the_counts_that_it_has_in_the_whole_file(indexed, atoms, s
     reference = indexed.with_name("ref.fa")
     whole = counted(indexed, settings=settings, reference=reference)
     part = ATOMS.iloc[list(atoms)].reset_index(drop=True)
-    result = counted(indexed, part, settings, reference=reference, regions=part)
+    result = counted(indexed, part, settings, reference=reference,
+                     regions=count.needed(part, settings))  # fmt: skip
     assert whole.fragments[list(atoms)].sum() > 0
     assert result.fragments.tolist() == whole.fragments[list(atoms)].tolist()
     if single_end == "false":
@@ -385,15 +394,16 @@ def test_a_region_has_the_counts_that_it_has_in_the_whole_file(indexed, atoms, s
 
 
 def test_a_region_reads_what_it_needs_and_each_read_once(indexed):
-    part = ATOMS.iloc[[3, 6]]  # one span of 2,000-4,000 and one of 5,000-7,000
-    result = counted(indexed, part, reference=indexed.with_name("ref.fa"), regions=part)
+    part = ATOMS.iloc[[3, 6]]  # one span of 1,999-4,000 and one of 4,999-7,000
+    result = counted(indexed, part, reference=indexed.with_name("ref.fa"),
+                     regions=count.needed(part, SETTINGS))  # fmt: skip
     with pysam.AlignmentFile(str(indexed.with_name("a.bam"))) as opened:
         near = {
             i for i, read in enumerate(opened.fetch(until_eof=True))
             if read.reference_id == 0 and any(
                 read.reference_start < end
                 and max(read.reference_end or 0, read.reference_start + 1) > start
-                for start, end in ((2_000, 4_000), (5_000, 7_000))
+                for start, end in ((1_999, 4_000), (4_999, 7_000))
             )
         }  # fmt: skip
     assert sum(result.reads.values()) == len(near)

@@ -132,6 +132,17 @@ class Atoms:
             offset += length
 
 
+def needed(frame: pd.DataFrame, settings: CountSettings) -> pd.DataFrame:
+    """Where the reads lie that stand for the fragments of atoms: rows of chrom, start and end.
+
+    A fragment belongs to the atom of its middle, and its left read may lie half of its length
+    before; fragments of LONGEST are wanted too, for the histogram.
+    """
+    before = max(settings.max_length, 2 * LONGEST) // 2 + 1
+    regions = frame[["chrom", "start", "end"]]
+    return regions.assign(start=(regions["start"] - before).clip(lower=0))
+
+
 def find_contig(name: str, contigs: Collection[str]) -> str | None:
     """The sequence of a header that is this chromosome: of this very name, else of this key."""
     if name in contigs:

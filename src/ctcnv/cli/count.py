@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int | None:
     frame, regions = stored.frame, None
     if args.region is not None:
         frame = _touched(frame, args.region)
-        regions, bins = frame, tables.bins_id(frame)
+        regions, bins = count.needed(frame, chosen), tables.bins_id(frame)
     with (
         _progress(quiet=args.quiet) as progress,
         bam.reads(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pysam
 
-from ctcnv.count import LONGEST, Batch, find_contig
+from ctcnv.count import Batch, find_contig
 from ctcnv.io.records import BATCH, header
 from ctcnv.io.reference import quiet_htslib
 
@@ -138,17 +138,13 @@ def _has_index(file: Any) -> bool:
 
 
 def _spans(regions: pd.DataFrame, contigs: dict[str, int]) -> list[tuple[str, int, int]]:
-    """What must be read for the fragments of regions: sequence, start and end, without overlaps.
-
-    A fragment belongs to the place of its middle, and the read that stands for it may lie half of
-    its length before.
-    """
+    """The regions in the order of the file, without overlaps: sequence, start and end."""
     wanted: dict[str, list[tuple[int, int]]] = {}
     columns = (regions[name] for name in ("chrom", "start", "end"))
     for chrom, start, end in zip(*columns, strict=True):
         name = find_contig(str(chrom), contigs)
         if name is not None:
-            span = max(int(start) - LONGEST, 0), min(int(end), contigs[name])
+            span = int(start), min(int(end), contigs[name])
             wanted.setdefault(name, []).append(span)
     spans: list[tuple[str, int, int]] = []
     for name in sorted(wanted, key=list(contigs).index):
