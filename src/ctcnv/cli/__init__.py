@@ -55,8 +55,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     step = words[0]
     if step not in STEPS:
         _fail(f"{step!r} is not a step; one of: {', '.join(STEPS)}")
-    # The libraries make half a million objects that stay; looking through them for garbage again and
-    # again would be a tenth of the start.
+    # The libraries make half a million objects that stay; to look through them for garbage again
+    # and again would be a tenth of the start.
     gc.set_threshold(100_000, 20, 100)
     module = importlib.import_module(f"ctcnv.cli.{_MODULES.get(step, step)}")
     parser = argparse.ArgumentParser(
