@@ -22,8 +22,8 @@ from typing import IO
 import deflate
 
 #: Compressed bytes read at once, at least a block: enough that tasks of threads are worth it, few
-#: enough to lie in a core's cache.
-PIECE = 1 << 20
+#: enough that their data, some MB, lies in a cache until it is walked.
+PIECE = 1 << 18
 #: Pieces that wait to be inflated or walked, per thread; bounds memory.
 AHEAD = 2
 #: Most bytes of data in a block (SAM specification, 4.1).
