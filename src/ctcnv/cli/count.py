@@ -114,7 +114,7 @@ def _touched(frame: pd.DataFrame, region: str) -> pd.DataFrame:
     from ctcnv.io.reference import read_bed
     from ctcnv.schema import chrom_key
 
-    keys = frame["chrom"].map(chrom_key)
+    keys = frame["chrom"].map({name: chrom_key(name) for name in frame["chrom"].unique()})
     if not Path(region).is_file():
         touched = (keys == chrom_key(region)).to_numpy()
         if not touched.any():
