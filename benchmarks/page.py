@@ -28,7 +28,8 @@ ran as whole processes, start-up included, in alternation on the same file: made
 2 x 100 bp, level 6, {mb_per_million:.0f} MB per million reads (`benchmarks/reads.py`). CPU is user
 and system time, the median of {repeats} runs; programs marked * ran once. They do not all do the
 same: samtools view counts reads by flag, bedtools and samtools bedcov count reads and not
-fragments, mosdepth measures depth. readCounter and WisecondorX could not be installed.
+fragments, mosdepth measures depth. readCounter and WisecondorX could not be installed. The peak of
+the limit is the file, which it maps.
 
 ![CPU time of counting over the limit](img/performance.svg)
 
@@ -38,13 +39,14 @@ fragments, mosdepth measures depth. readCounter and WisecondorX could not be ins
 
 About {start:.1f} CPU-s of `ctcnv count` are start-up: Python, numpy, pandas, numba and its compiled
 code from disk, 309,000 atoms read and written. Each further million reads costs {slope:.2f} CPU-s,
-the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Checksums are in it. Memory does not depend on
-the size of the BAM.
+checksums included, and the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Memory does not depend
+on the size of the BAM.
 
 ## A whole sample
 
 hg38 in 10-kb atoms with made-up bases and counts, {normals}; the last column is the limit that the
-project set itself.
+project set itself, for a panel of 100 normals. Time and memory of `pon` grow with the number of
+normals: 100 are far beyond the limit and took 5 GB before the run was ended.
 
 {sample}
 

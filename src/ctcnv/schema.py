@@ -593,6 +593,12 @@ def chrom_key(name: str) -> str:
     return {"MT": "M", "x": "X", "y": "Y"}.get(short, short)
 
 
+def chrom_keys(chrom: pd.Series | np.ndarray) -> np.ndarray:
+    """The key of each row, (n,), made once per name."""
+    codes, names = pd.factorize(np.asarray(chrom, dtype=object))
+    return np.array([chrom_key(str(name)) for name in names], dtype=object)[codes]
+
+
 AUTOSOMES = tuple(str(number) for number in range(1, 23))
 SEX_CHROMOSOMES = ("X", "Y")
 #: Chromosomes that are binned, in the order in which they are drawn.
