@@ -57,6 +57,12 @@ validate:  ## docs/validation.md: simulated truth, real plasma (hours; parts are
 	./ctcnv real ../shared/data --output real
 	PYTHONPATH=src:. $(PY) -m validation --results real/results --data ../shared/data --work validated
 
+.PHONY: bench
+bench: develop  ## docs/performance.md: counting against other programs, and a whole sample
+	PYTHONPATH=src:. $(PY) -m benchmarks.counting --work bench
+	PYTHONPATH=src:. $(PY) -m benchmarks.sample --work bench || echo 'a limit is passed'
+	PYTHONPATH=src:. $(PY) -m benchmarks.page --work bench
+
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)
 	uv pip compile requirements.in $(LOCK) -o requirements.lock

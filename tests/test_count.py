@@ -7,6 +7,8 @@ import gzip
 import shutil
 import struct
 import subprocess
+import threading
+import tracemalloc
 import types
 import zlib
 from pathlib import Path
@@ -19,7 +21,7 @@ import pytest
 from ctcnv import compiled as compiled_module
 from ctcnv import count
 from ctcnv.cli import main
-from ctcnv.io import bam, tables
+from ctcnv.io import bam, bgzf, htslib, tables
 from ctcnv.model import CountSettings
 from ctcnv.schema import BINS, COUNTS, LENGTHS, READS
 from tests.reference.count_slow import count_slow
@@ -266,14 +268,151 @@ def test_used_reads_are_those_that_samtools_counts(shared_data, name):
     assert sum(fast.reads.values()) == int(every.stdout)
 
 
-def test_pieces_and_threads_do_not_change_the_counts(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", GOOD)
+def test_every_file_gives_the_same_through_htslib(shared_data, name):
+    folder = shared_data / "bam" / "good"
+    reference = folder / "chrM-Y-trunc.hg19.fa" if name.startswith("na12878") else None
+    with htslib.opened(folder / name, reference=reference) as source:
+        slow = bam.Reads(folder / name, source)
+        atoms = make_atoms(slow.header.contigs, 10_000)
+        expected = count.count(slow.batches(), atoms, slow.header.contigs, SETTINGS)
+    result = counted(folder / name, atoms, reference=reference)
+    assert result.reads == expected.reads
+    assert result.fragments.tolist() == expected.fragments.tolist()
+
+
+def test_the_log_says_which_way_a_file_is_read(tmp_path, cram, caplog):
+    with caplog.at_level("INFO"):
+        counted(cram.with_suffix(".bam"))
+        counted(cram, reference=cram.with_name("ref.fa"))
+    assert [record.message.split(": ")[1] for record in caplog.records] == [
+        "BAM, read whole by 1 threads", "CRAM, read whole by htslib",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+@pytest.mark.parametrize("block", [40, 777, 60_000])
+def test_blocks_that_cut_records_do_not_change_the_counts(tmp_path, monkeypatch, block, threads):
+    path = write_bam(tmp_path / "a.bam", random_rows(1_000, seed=2))
+    whole = counted(path)
+    (tmp_path / "b.bam").write_bytes(as_blocks(gzip.decompress(path.read_bytes()), block))
+    # Many pieces, as a large file has.
+    monkeypatch.setattr(bgzf, "PIECE", bgzf.LARGEST_BLOCK)
+    result = counted(tmp_path / "b.bam", threads=threads)
+    assert result.reads == whole.reads
+    assert result.fragments.tolist() == whole.fragments.tolist()
+
+
+def test_batches_do_not_change_the_counts(tmp_path, monkeypatch):
     path = write_bam(tmp_path / "a.bam", random_rows(3_000, seed=2))
     whole = counted(path)
-    # blocks and records then straddle the pieces
-    monkeypatch.setattr(bam, "PIECE", 777)
-    in_pieces = counted(path, threads=2)
-    assert in_pieces.reads == whole.reads
-    assert in_pieces.fragments.tolist() == whole.fragments.tolist()
+    monkeypatch.setattr(bam, "BATCH", 1)
+    (tmp_path / "b.bam").write_bytes(as_blocks(gzip.decompress(path.read_bytes()), 3_000))
+    with bam.reads(tmp_path / "b.bam") as reads:
+        batches = list(reads.batches())
+        result = count.count(batches, ATOMS, reads.header.contigs, SETTINGS)
+    assert len(batches) > 10
+    assert result.reads == whole.reads
+    assert result.fragments.tolist() == whole.fragments.tolist()
+
+
+def test_no_more_threads_run_than_were_asked_for(tmp_path, monkeypatch):
+    path = write_bam(tmp_path / "a.bam", random_rows(3_000, seed=2))
+    (tmp_path / "b.bam").write_bytes(as_blocks(gzip.decompress(path.read_bytes()), 500))
+    monkeypatch.setattr(bgzf, "PIECE", bgzf.LARGEST_BLOCK)
+    before, seen = threading.active_count(), set()
+    with bam.reads(tmp_path / "b.bam", threads=3) as reads:
+        for _ in reads.batches():
+            seen.add(threading.active_count() - before)
+    assert max(seen) <= 2  # beside this one
+    assert threading.active_count() == before
+
+
+def test_a_cigar_of_more_operations_than_fit_is_read_by_its_placeholder(tmp_path):
+    cigar = "1M1D" * 40_000 + "1M"
+    path = write_bam(tmp_path / "a.bam", [(0, 0, 100, 60, cigar, -1, -1, 0)],
+                     contigs={"chr1": 100_000})  # fmt: skip
+    with bam.reads(path) as reads:
+        (batch,) = reads.batches()
+    assert batch.end.tolist() == [100 + 80_001]
+
+
+def test_three_thousand_sequences_most_of_them_empty(tmp_path):
+    contigs = {f"chr1_{i}_random": 3_000 for i in range(1_500)} | CONTIGS
+    contigs |= {f"chrUn_{i}": 3_000 for i in range(1_500)}
+    rows = [
+        (flag, tid + 1_500 * (tid >= 0), pos, mapq, cigar, mtid + 1_500 * (mtid >= 0), mpos, tlen)
+        for flag, tid, pos, mapq, cigar, mtid, mpos, tlen in random_rows(500, seed=9)
+    ]
+    path = write_bam(tmp_path / "a.bam", rows, contigs=contigs)
+    assert_equals_twin(path, make_atoms(contigs, 1_000))
+    plain = counted(write_bam(tmp_path / "b.bam", random_rows(500, seed=9)))
+    assert counted(path).fragments.tolist() == plain.fragments.tolist()
+
+
+# --- regions --------------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["bai", "csi", "crai"])
+def indexed(request, tmp_path) -> Path:
+    """A sorted file with its index, of each kind; the FASTA lies beside it."""
+    text = "".join(f">{name}\n{'ACGT' * (length // 4)}\n" for name, length in CONTIGS.items())
+    (tmp_path / "ref.fa").write_text(text)
+    rows = [row for row in random_rows(2_000, seed=10) if row[1] >= 0 or row[0] & 4]
+    rows += [row for start in range(0, 9_000, 37) for row in pair(start, 60 + start % 900)]
+    rows.sort(key=lambda row: (row[1] if row[1] >= 0 else 99, row[2]))
+    path = write_bam(tmp_path / "a.bam", rows, order="coordinate")
+    if request.param == "crai":
+        path = path.with_suffix(".cram")
+        pysam.view("-C", "-T", str(tmp_path / "ref.fa"), "-o", str(path),
+                   str(path.with_suffix(".bam")), catch_stdout=False)  # fmt: skip
+    pysam.index(*(["-c"] if request.param == "csi" else []), str(path))
+    return path
+
+
+def test_a_region_reaches_half_of_the_longest_fragment_to_the_left():
+    longer = dataclasses.replace(SETTINGS, max_length=5_000)
+    part = ATOMS.iloc[[0, 4]]
+    assert count.needed(part, SETTINGS)["start"].tolist() == [0, 2_999]
+    assert count.needed(part, longer)["start"].tolist() == [0, 1_499]
+    assert count.needed(part, SETTINGS)["end"].tolist() == [1_000, 5_000]
+
+
+@pytest.mark.parametrize("single_end", ["false", "true"])
+@pytest.mark.parametrize("atoms", [[3], [2, 3, 7], [0, 14], [5, 11], range(15)])
+def test_a_region_has_the_counts_that_it_has_in_the_whole_file(indexed, atoms, single_end):
+    settings = dataclasses.replace(SETTINGS, single_end=single_end)
+    reference = indexed.with_name("ref.fa")
+    whole = counted(indexed, settings=settings, reference=reference)
+    part = ATOMS.iloc[list(atoms)].reset_index(drop=True)
+    result = counted(indexed, part, settings, reference=reference,
+                     regions=count.needed(part, settings))  # fmt: skip
+    assert whole.fragments[list(atoms)].sum() > 0
+    assert result.fragments.tolist() == whole.fragments[list(atoms)].tolist()
+    if single_end == "false":
+        assert result.short.tolist() == whole.short[list(atoms)].tolist()
+
+
+def test_a_region_reads_what_it_needs_and_each_read_once(indexed):
+    part = ATOMS.iloc[[3, 6]]  # one span of 1,999-4,000 and one of 4,999-7,000
+    result = counted(indexed, part, reference=indexed.with_name("ref.fa"),
+                     regions=count.needed(part, SETTINGS))  # fmt: skip
+    with pysam.AlignmentFile(str(indexed.with_name("a.bam"))) as opened:
+        near = {
+            i for i, read in enumerate(opened.fetch(until_eof=True))
+            if read.reference_id == 0 and any(
+                read.reference_start < end
+                and max(read.reference_end or 0, read.reference_start + 1) > start
+                for start, end in ((1_999, 4_000), (4_999, 7_000))
+            )
+        }  # fmt: skip
+    assert sum(result.reads.values()) == len(near)
+
+
+def test_a_region_without_an_index_says_how_to_make_one(tmp_path):
+    path = write_bam(tmp_path / "a.bam", pair(900, 200))
+    with pytest.raises(ValueError, match=r"a\.bam: no index beside it; make one: samtools index"):
+        counted(path, ATOMS.iloc[:1], regions=ATOMS.iloc[:1])
 
 
 @pytest.fixture
@@ -368,18 +507,18 @@ def test_bgzipped_text_is_not_taken_for_a_bam(tmp_path):
         counted(tmp_path / "a.bam")
 
 
-def bgzf(data: bytes) -> bytes:
+def as_blocks(data: bytes, size: int = 60_000) -> bytes:
     """Bytes as BGZF blocks with the empty block at the end."""
     blocks = []
-    for start in range(0, len(data), 60_000):
-        part = data[start : start + 60_000]
+    for start in range(0, len(data), size):
+        part = data[start : start + size]
         packer = zlib.compressobj(1, zlib.DEFLATED, -15)
         body = packer.compress(part) + packer.flush()
         head = bytes.fromhex("1f8b08040000000000ff0600424302 00") + struct.pack(
             "<H", len(body) + 25
         )
         blocks.append(head + body + struct.pack("<II", zlib.crc32(part), len(part)))
-    return b"".join(blocks) + bam.END_OF_BAM
+    return b"".join(blocks) + bgzf.END
 
 
 @pytest.fixture
@@ -390,26 +529,26 @@ def raw(tmp_path) -> bytes:
 
 @pytest.mark.parametrize("keep", [3, 10, 100])
 def test_a_header_cut_short_is_refused(tmp_path, raw, keep):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:keep]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:keep]))
     with pytest.raises(ValueError, match="truncated inside its header"):
         counted(tmp_path / "a.bam")
 
 
 def test_a_record_cut_short_is_refused(tmp_path, raw):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:-10]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:-10]))
     with pytest.raises(ValueError, match="truncated inside record 100"):
         counted(tmp_path / "a.bam")
 
 
 def test_a_record_with_an_absurd_size_is_refused(tmp_path, raw):
     for size in (-5, 7, 2_000_000_000):
-        (tmp_path / "a.bam").write_bytes(bgzf(raw + struct.pack("<i", size) + bytes(60)))
+        (tmp_path / "a.bam").write_bytes(as_blocks(raw + struct.pack("<i", size) + bytes(60)))
         with pytest.raises(ValueError, match="record 101 is not a record"):
             counted(tmp_path / "a.bam")
 
 
 def test_a_header_with_an_absurd_length_is_refused(tmp_path, raw):
-    (tmp_path / "a.bam").write_bytes(bgzf(raw[:4] + struct.pack("<i", -1) + raw[8:]))
+    (tmp_path / "a.bam").write_bytes(as_blocks(raw[:4] + struct.pack("<i", -1) + raw[8:]))
     with pytest.raises(ValueError, match="damaged header"):
         counted(tmp_path / "a.bam")
 
@@ -426,8 +565,8 @@ def test_a_flipped_bit_is_found_and_placed(tmp_path):
 
 
 def test_a_wrong_checksum_is_found(tmp_path, raw):
-    data = bytearray(bgzf(raw))
-    data[-len(bam.END_OF_BAM) - 8] ^= 1  # the first byte of the last block's CRC32
+    data = bytearray(as_blocks(raw))
+    data[-len(bgzf.END) - 8] ^= 1  # the first byte of the last block's CRC32
     (tmp_path / "a.bam").write_bytes(data)
     with pytest.raises(ValueError, match="has a wrong checksum"):
         counted(tmp_path / "a.bam")
@@ -435,14 +574,14 @@ def test_a_wrong_checksum_is_found(tmp_path, raw):
 
 def test_a_file_cut_inside_a_block_is_refused_even_with_an_end_glued_on(tmp_path):
     data = write_bam(tmp_path / "a.bam", random_rows(5_000, seed=6)).read_bytes()
-    (tmp_path / "b.bam").write_bytes(data[: len(data) // 2] + bam.END_OF_BAM)
+    (tmp_path / "b.bam").write_bytes(data[: len(data) // 2] + bgzf.END)
     with pytest.raises(ValueError, match=r"b\.bam: (damaged|truncated)"):
         counted(tmp_path / "b.bam")
 
 
 def test_a_damaged_cram_is_refused(tmp_path, shared_data):
     source = (shared_data / "bam" / "good" / "hg19.chr1.6Mb.cram").read_bytes()
-    cut = source[: len(source) // 2] + bam.END_OF_CRAM[3]
+    cut = source[: len(source) // 2] + htslib.END_OF_CRAM[3]
     (tmp_path / "a.cram").write_bytes(cut)
     with pytest.raises(ValueError, match=r"a\.cram: cannot be decoded"):
         counted(tmp_path / "a.cram")
@@ -457,9 +596,62 @@ def test_a_record_beyond_the_end_of_its_sequence_is_refused(tmp_path):
 def test_a_record_on_an_unknown_sequence_is_refused(tmp_path):
     raw = gzip.decompress(write_bam(tmp_path / "a.bam", pair(900, 200)).read_bytes())
     at = raw.index(struct.pack("<ii", 0, 900))
-    (tmp_path / "b.bam").write_bytes(bgzf(raw[:at] + struct.pack("<i", 9) + raw[at + 4 :]))
+    (tmp_path / "b.bam").write_bytes(as_blocks(raw[:at] + struct.pack("<i", 9) + raw[at + 4 :]))
     with pytest.raises(ValueError, match="record 1 lies on a sequence that the header"):
         counted(tmp_path / "b.bam")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_file_cut_anywhere_is_refused(tmp_path, threads):
+    data = write_bam(tmp_path / "a.bam", random_rows(40, seed=11)).read_bytes()
+    for end in range(len(data) - 1):
+        (tmp_path / "b.bam").write_bytes(data[:end])
+        with pytest.raises(ValueError, match=r"b\.bam: \S"):
+            counted(tmp_path / "b.bam", threads=threads)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_first_damage_of_the_file_is_told(tmp_path, monkeypatch, raw, threads):
+    monkeypatch.setattr(bgzf, "PIECE", bgzf.LARGEST_BLOCK)
+    data = bytearray(as_blocks(bytes(raw) * 40, 300)[: -len(bgzf.END)])
+    starts = [0]
+    while starts[-1] < len(data):
+        size = struct.unpack_from("<H", data, starts[-1] + 16)[0] + 1
+        starts.append(starts[-1] + size)
+    early, late = starts[len(starts) // 2], starts[-2]
+    data[early + 20] ^= 255
+    data[late] = 0
+    (tmp_path / "a.bam").write_bytes(data + bgzf.END)
+    seen = []
+    with (
+        (tmp_path / "a.bam").open("rb") as handle,
+        pytest.raises(ValueError, match=f"damaged: the block at byte {early:,} "),
+    ):
+        seen.extend(bgzf.blocks(tmp_path / "a.bam", handle, threads=threads))
+    assert [offset for offset, _ in seen] == starts[: len(seen)]
+    assert len(seen) == len(starts) // 2 or threads > 1
+
+
+def test_a_block_that_hides_its_data_or_claims_too_much_is_refused(tmp_path, raw):
+    for claimed in (0, 1, 1 << 31):
+        data = bytearray(as_blocks(raw))
+        struct.pack_into("<I", data, len(data) - len(bgzf.END) - 4, claimed)
+        (tmp_path / "a.bam").write_bytes(data)
+        with pytest.raises(ValueError, match="cannot be inflated or has a wrong checksum"):
+            counted(tmp_path / "a.bam")
+
+
+def test_a_record_that_claims_much_costs_little(tmp_path, raw):
+    # The largest record that is believed: the file ends long before it.
+    body = raw + struct.pack("<i", bam.LONGEST_RECORD) + raw[:36].ljust(200, b"\1")
+    body = body[: len(raw) + 8] + bytes(4) + b"\x05" + bytes(200)
+    (tmp_path / "a.bam").write_bytes(as_blocks(body))
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="truncated inside record 101"):
+        counted(tmp_path / "a.bam")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000_000
 
 
 @pytest.mark.parametrize(
@@ -503,14 +695,14 @@ def bins_file(tmp_path) -> Path:
     return tmp_path / "bins.tsv.gz"
 
 
-def run_count(repo_root, bins_file, path: Path) -> Path:
+def run_count(repo_root, bins_file, path: Path, *more: str) -> Path:
     out = path.parent / "out"
     with pytest.raises(SystemExit) as end:
         main([
             "count", "--bam", str(path), "--bins", str(bins_file), "--sample", "S1",
             "--config", str(repo_root / "config" / "config.yaml"),
             "--output", str(out / "counts.tsv.gz"), "--output-lengths", str(out / "lengths.tsv"),
-            "--output-reads", str(out / "reads.tsv"),
+            "--output-reads", str(out / "reads.tsv"), *more,
         ])  # fmt: skip
     if end.value.code != 0:
         raise RuntimeError(f"exit code {end.value.code}")
@@ -572,6 +764,33 @@ def test_a_bad_file_ends_with_one_line_and_nothing_written(
     assert len(errors) == 1
     assert str(path) in errors[0]
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("region", ["chr2", "2", "panel.bed"])
+def test_the_command_counts_a_region(tmp_path, repo_root, bins_file, region):
+    rows = [*pair(900, 120), *pair(4_100, 120), *pair(300, 167)]
+    rows += pair(300, 167, tid=1) + pair(3_300, 167, tid=1)
+    rows.sort(key=lambda row: (row[1], row[2]))
+    path = write_bam(tmp_path / "a.bam", rows, order="coordinate")
+    pysam.index(str(path))
+    whole = tables.read(run_count(repo_root, bins_file, path) / "counts.tsv.gz", COUNTS).frame
+    expected = whole[whole["chrom"] == "chr2"]
+    if region == "panel.bed":
+        (tmp_path / region).write_text("chr1\t900\t1001\nchr1\t4999\t5000\nchr9\t1\t2\n")
+        region = str(tmp_path / region)
+        expected = whole.iloc[[0, 1, 4]]
+    out = run_count(repo_root, bins_file, path, "--region", region)
+    counts = tables.read(out / "counts.tsv.gz", COUNTS)
+    pd.testing.assert_frame_equal(counts.frame, expected.reset_index(drop=True))
+    with pytest.raises(ValueError, match="made on other bins"):
+        tables.require_bins(counts, tables.read_bins(bins_file)[1], of="the bins")
+
+
+def test_a_region_that_is_nowhere_ends_with_one_line(tmp_path, repo_root, bins_file, capsys):
+    path = write_bam(tmp_path / "a.bam", pair(900, 120))
+    with pytest.raises(RuntimeError, match="exit code 2"):
+        run_count(repo_root, bins_file, path, "--region", "chr7")
+    assert "chr7: neither a file nor a chromosome of the bins" in capsys.readouterr().err
 
 
 def test_a_bam_of_another_genome_ends_with_one_line(tmp_path, repo_root, bins_file, capsys):

@@ -314,3 +314,22 @@ def test_bins_are_read_with_their_identity(tmp_path):
     assert identity == tables.bins_id(plasma.bins())
     assert gzip.decompress((tmp_path / "b.tsv.gz").read_bytes()).startswith(b"##ctcnv.table=bins/")
     assert stored.frame["usable"].dtype == bool
+
+
+def test_some_columns_of_a_table_can_be_read_alone(tmp_path):
+    path = tmp_path / "t.tsv"
+    tables.write(path, PLAIN, one(), meta={"key": "value"})
+    stored = tables.read(path, PLAIN, only=("x", "name"))
+    assert stored.frame.to_dict("list") == {"name": ["a"], "x": [0.5]}
+    assert stored.meta["key"] == "value"
+    assert stored.digest == tables.read(path, PLAIN).digest
+
+
+def test_what_repeats_is_written_as_often_as_it_stands_there(tmp_path):
+    frame = PLAIN.check(
+        pd.DataFrame({"name": ["b", "a", "b"], "note": [None, "x\ty", None], "n": [7, None, 7],
+                      "x": [1, 2, 1], "ok": [True, None, False]})
+    )  # fmt: skip
+    tables.write(tmp_path / "t.tsv", PLAIN, frame)
+    rows = (tmp_path / "t.tsv").read_text().splitlines()[-3:]
+    assert rows == ["b\t\t7\t1\ttrue", "a\tx y\t\t2\t", "b\t\t7\t1\tfalse"]

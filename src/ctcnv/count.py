@@ -11,6 +11,7 @@ The filters act in the order of :data:`FILTERS`; a read is counted under the fir
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcnv.compiled import compiled
 from ctcnv.model import CountSettings
 from ctcnv.schema import LENGTHS, chrom_key
 
@@ -38,6 +40,9 @@ FILTERS = (
     "used",
 )
 
+(_UNMAPPED, _SECONDARY, _SUPPLEMENTARY, _QC_FAIL, _DUPLICATE, _LOW_MAPQ, _NOT_PROPER_PAIR, _MATE,
+ _OTHER_CONTIG, _LENGTH, _USED) = range(len(FILTERS))  # fmt: skip
+
 # SAM flags
 PAIRED, PROPER, UNMAPPED, MATE_UNMAPPED = 0x1, 0x2, 0x4, 0x8
 READ1, READ2 = 0x40, 0x80
@@ -52,16 +57,16 @@ LONGEST = 1000
 
 @dataclass(frozen=True)
 class Batch:
-    """Records as arrays of equal length: what counting needs of each, as in the BAM format.
+    """Records as arrays of equal length: what counting needs of each, in the order of a BAM.
 
     ``tid`` and ``mtid`` are numbers of sequences in the header, -1 for none; ``end`` is the end of
     the reference bases that the read spans (``pos`` for none).
     """
 
-    flag: NDArray[np.uint16]
+    flag: NDArray[np.int32]
     tid: NDArray[np.int32]
     pos: NDArray[np.int32]
-    mapq: NDArray[np.uint8]
+    mapq: NDArray[np.int32]
     mtid: NDArray[np.int32]
     mpos: NDArray[np.int32]
     tlen: NDArray[np.int32]
@@ -93,41 +98,49 @@ class Counts:
 
 
 class Atoms:
-    """Finds the atom of a position; the atoms are sorted and free of overlaps per chromosome."""
+    """Where the atoms lie; they are sorted and free of overlaps per chromosome.
+
+    ``offset`` and ``length``, (sequences,): where a sequence of the header begins when chromosomes
+    are laid end to end, -1 for one without atoms, and where its last atom ends on it. ``starts``
+    and ``ends``, (atoms,): the atoms, likewise end to end, so that one sorted search serves all.
+    """
 
     def __init__(self, frame: pd.DataFrame, contigs: dict[str, int]) -> None:
-        """Take the atoms and the sequences of the header, name to length in header order.
-
-        Chromosomes are laid end to end in the order of the atoms, so that one sorted search serves
-        all of them.
-        """
+        """Take the atoms and the sequences of the header, name to length in header order."""
         numbers = {name: tid for tid, name in enumerate(contigs)}
         self.size = len(frame)
-        chrom = frame["chrom"]
-        if int((chrom != chrom.shift()).sum()) != chrom.nunique():
+        chrom = frame["chrom"].to_numpy(dtype=object)
+        edges = [0, *(np.flatnonzero(chrom[1:] != chrom[:-1]) + 1).tolist(), self.size]
+        names = chrom[edges[:-1]].tolist()
+        if len(set(names)) != len(names):
             raise ValueError("bins of a chromosome do not follow each other; make the bins again")
-        self._offset = np.full(len(contigs), -1, dtype=np.int64)
-        self._length = np.zeros(len(contigs), dtype=np.int64)
-        starts, ends, offset = [], [], 0
-        for name, part in frame.groupby("chrom", sort=False, observed=True):
-            start, end = (part[side].to_numpy(dtype=np.int64) for side in ("start", "end"))
+        self.offset = np.full(len(contigs), -1, dtype=np.int64)
+        self.length = np.zeros(len(contigs), dtype=np.int64)
+        self.starts = frame["start"].to_numpy(dtype=np.int64).copy()
+        self.ends = frame["end"].to_numpy(dtype=np.int64).copy()
+        offset = 0
+        for name, (low, high) in zip(names, itertools.pairwise(edges), strict=True):
+            start, end = self.starts[low:high], self.ends[low:high]
             if (start[1:] < end[:-1]).any() or (end <= start).any():
                 raise ValueError(f"bins of {name} overlap or are not sorted")
+            length = int(end[-1])
             contig = find_contig(str(name), contigs)
             if contig is not None:
-                self._offset[numbers[contig]], self._length[numbers[contig]] = offset, end[-1]
-            starts.append(start + offset)
-            ends.append(end + offset)
-            offset += int(end[-1])
-        self._starts = np.concatenate(starts)
-        self._ends = np.concatenate(ends)
+                self.offset[numbers[contig]], self.length[numbers[contig]] = offset, length
+            start += offset
+            end += offset
+            offset += length
 
-    def find(self, tid: NDArray[np.int32], position: Ints) -> Ints:
-        """The atom of each position, -1 for none; shapes (n,)."""
-        inside = (self._offset[tid] >= 0) & (position < self._length[tid])
-        place = np.where(inside, self._offset[tid] + position, 0)
-        atom = np.searchsorted(self._starts, place, side="right") - 1
-        return np.where(inside & (atom >= 0) & (place < self._ends[atom]), atom, -1)
+
+def needed(frame: pd.DataFrame, settings: CountSettings) -> pd.DataFrame:
+    """Where the reads lie that stand for the fragments of atoms: rows of chrom, start and end.
+
+    A fragment belongs to the atom of its middle, and its left read may lie half of its length
+    before; fragments of LONGEST are wanted too, for the histogram.
+    """
+    before = max(settings.max_length, 2 * LONGEST) // 2 + 1
+    regions = frame[["chrom", "start", "end"]]
+    return regions.assign(start=(regions["start"] - before).clip(lower=0))
 
 
 def find_contig(name: str, contigs: Collection[str]) -> str | None:
@@ -169,33 +182,17 @@ def count(
     The length histogram holds the fragments that pass every filter but that of length.
     """
     atoms = Atoms(frame, contigs)
-    rows = len(FILTERS)
     fragments, short = np.zeros(atoms.size, np.int64), np.zeros(atoms.size, np.int64)
-    lengths, reads = np.zeros(LONGEST + 1, np.int64), np.zeros(rows, np.int64)
+    lengths, reads = np.zeros(LONGEST + 1, np.int64), np.zeros(len(FILTERS), np.int64)
     single_end, batches = _layout(batches, settings.single_end)
+    places = (atoms.offset, atoms.length, atoms.starts, atoms.ends)
+    limits = (settings.min_mapq, settings.min_length, settings.max_length, settings.short_min,
+              settings.short_max)  # fmt: skip
+    atom = 0
     for batch in batches:
-        length = np.abs(batch.tlen.astype(np.int64))
-        if single_end:
-            middle = (batch.pos.astype(np.int64) + batch.end) // 2
-        else:
-            middle = np.minimum(batch.pos, batch.mpos) + length // 2
-        fate = _shared_filters(batch, settings, single_end=single_end)
-        left = np.flatnonzero(fate == rows)  # np.select's default: no filter has taken it yet
-        atom = atoms.find(batch.tid[left], middle[left])
-        inside = atom >= 0
-        fate[left[~inside]] = FILTERS.index("other_contig")
-        left, atom = left[inside], atom[inside]
-        size = length[left]
-        if single_end:
-            kept = np.ones(len(left), dtype=bool)
-        else:
-            lengths += np.bincount(np.minimum(size, LONGEST), minlength=LONGEST + 1)
-            kept = (size >= settings.min_length) & (size <= settings.max_length)
-        fate[left] = np.where(kept, FILTERS.index("used"), FILTERS.index("length"))
-        fragments += np.bincount(atom[kept], minlength=atoms.size)
-        is_short = kept & (size >= settings.short_min) & (size <= settings.short_max)
-        short += np.bincount(atom[is_short], minlength=atoms.size)
-        reads += np.bincount(fate, minlength=rows)
+        fields = (batch.flag, batch.tid, batch.pos, batch.mapq, batch.mtid, batch.mpos, batch.tlen,
+                  batch.end)  # fmt: skip
+        atom = _tally(fields, places, limits, single_end, atom, fragments, short, lengths, reads)
     return Counts(
         fragments=fragments,
         short=None if single_end else short,
@@ -205,28 +202,74 @@ def count(
     )
 
 
-def _shared_filters(batch: Batch, settings: CountSettings, *, single_end: bool) -> Ints:
-    """The first filter before position and length that takes each record; len(FILTERS) if none."""
-    flag = batch.flag
-    if single_end:
-        improper = np.zeros(len(batch), dtype=bool)
-        other = (flag & READ2) != 0
-    else:
-        improper = (flag & (PAIRED | PROPER | MATE_UNMAPPED)) != (PAIRED | PROPER)
-        improper |= batch.mtid != batch.tid
-        first = (batch.pos == batch.mpos) & ((flag & READ1) != 0)
-        other = ~((batch.pos < batch.mpos) | first)
-    taken = [
-        ((flag & UNMAPPED) != 0) | (batch.tid < 0) | (batch.pos < 0),
-        (flag & SECONDARY) != 0,
-        (flag & SUPPLEMENTARY) != 0,
-        (flag & QC_FAIL) != 0,
-        (flag & DUPLICATE) != 0,
-        batch.mapq < settings.min_mapq,
-        improper,
-        other,
-    ]
-    return np.select(taken, list(range(len(taken))), default=len(FILTERS))
+@compiled
+def _tally(
+    fields: tuple[NDArray[np.int32], ...],
+    places: tuple[Ints, Ints, Ints, Ints],
+    limits: tuple[int, int, int, int, int],
+    single_end: bool,
+    atom: int,
+    fragments: Ints,
+    short: Ints,
+    lengths: Ints,
+    reads: Ints,
+) -> int:
+    """Add the records to the four counts; gives the last atom met, where the search goes on.
+
+    fields : those of :class:`Batch`. places : those of :class:`Atoms`. limits : the least mapping
+    quality, and the shortest and longest fragment that is used, and that is short.
+    """
+    flags, tids, positions, mapqs, mtids, mpositions, tlens, ends_of_reads = fields
+    offset, chrom_length, starts, ends = places
+    min_mapq, min_length, max_length, short_min, short_max = limits
+    for i in range(len(flags)):
+        flag, tid, pos, mpos = flags[i], tids[i], positions[i], mpositions[i]
+        length = abs(np.int64(tlens[i]))
+        if single_end:
+            middle = (np.int64(pos) + ends_of_reads[i]) // 2
+        else:
+            middle = min(pos, mpos) + length // 2
+        if flag & UNMAPPED or tid < 0 or pos < 0:
+            fate = _UNMAPPED
+        elif flag & SECONDARY:
+            fate = _SECONDARY
+        elif flag & SUPPLEMENTARY:
+            fate = _SUPPLEMENTARY
+        elif flag & QC_FAIL:
+            fate = _QC_FAIL
+        elif flag & DUPLICATE:
+            fate = _DUPLICATE
+        elif mapqs[i] < min_mapq:
+            fate = _LOW_MAPQ
+        elif not single_end and (
+            flag & (PAIRED | PROPER | MATE_UNMAPPED) != PAIRED | PROPER or mtids[i] != tid
+        ):
+            fate = _NOT_PROPER_PAIR
+        elif (single_end and flag & READ2) or (
+            not single_end and (pos > mpos or (pos == mpos and not flag & READ1))
+        ):
+            fate = _MATE
+        elif offset[tid] < 0 or middle >= chrom_length[tid]:
+            fate = _OTHER_CONTIG
+        else:
+            place = offset[tid] + middle
+            # Reads are mostly sorted, so the atom is mostly that of the last one.
+            if not starts[atom] <= place < ends[atom]:
+                atom = max(np.searchsorted(starts, place, side="right") - 1, 0)
+            if not starts[atom] <= place < ends[atom]:
+                fate = _OTHER_CONTIG
+            elif single_end:
+                fate = _USED
+                fragments[atom] += 1
+            else:
+                lengths[length if length < LONGEST else LONGEST] += 1
+                fate = _USED if min_length <= length <= max_length else _LENGTH
+                if fate == _USED:
+                    fragments[atom] += 1
+                    if short_min <= length <= short_max:
+                        short[atom] += 1
+        reads[fate] += 1
+    return atom
 
 
 def _layout(batches: Iterable[Batch], wanted: str) -> tuple[bool, Iterable[Batch]]:

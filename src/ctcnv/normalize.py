@@ -23,7 +23,7 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import difference_sd
-from ctcnv.schema import chrom_key, is_autosome
+from ctcnv.schema import chrom_key, chrom_keys, is_autosome
 from ctcnv.waves import Waves, without_waves
 
 Array = NDArray[np.float64]
@@ -118,7 +118,8 @@ def normalize(
     expected *= observed[used].sum() / expected[used].sum()
     sex = infer_sex(bins["chrom"], observed, expected, settings=settings)
     copies = normal_copies(bins["chrom"], sex)
-    sexual = np.array([chrom_key(str(name)) in ("X", "Y") for name in bins["chrom"]])
+    keys = chrom_keys(bins["chrom"])
+    sexual = (keys == "X") | (keys == "Y")
     unclear = usable & sexual & (sex is None)
     absent = usable & (copies == 0)
     reason[unclear] = "sex unclear"
@@ -291,7 +292,7 @@ def infer_sex(
     expected : (n,) as if every chromosome had two copies. The ratio of the two is used because a
     tumor changes each alone; a lost Y in a male's tumor only dilutes it.
     """
-    key = np.array([chrom_key(str(name)) for name in chrom])
+    key = chrom_keys(chrom)
     known = np.isfinite(expected)
     on_x, on_y = known & (key == "X"), known & (key == "Y")
     if expected[on_x].sum() < MIN_SEX_FRAGMENTS or not on_y.any():

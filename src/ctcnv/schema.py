@@ -7,6 +7,7 @@ in a file; it means "not known" and is never read as zero.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -89,12 +90,10 @@ class Table:
 def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     """One column converted to its kind; ValueError names the first row that does not fit."""
     if column.kind == "text":
-        empty = values.isna()
-        converted = values.astype(object).where(~empty, None)
-        converted = converted.map(lambda value: value if value is None else str(value))
-        known = ~empty
+        converted = _per_value(values, str)
+        known = values.notna()
     elif column.kind == "bool":
-        converted = values.map(_as_bool)
+        converted = _per_value(values, _as_bool)
         known = converted.notna()
         _refuse(values, ~known & values.notna(), column, where)
         if known.all():
@@ -114,6 +113,14 @@ def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     if column.choices:
         _refuse(values, known & ~converted.isin(list(column.choices)), column, where)
     return converted
+
+
+def _per_value(values: pd.Series, convert: Callable[[object], object]) -> pd.Series:
+    """Each value converted, once for all its rows; None for a missing one."""
+    codes, distinct = pd.factorize(values)
+    converted = np.empty(len(distinct) + 1, dtype=object)  # the last is for code -1: missing
+    converted[:-1] = [convert(value) for value in distinct]
+    return pd.Series(converted[codes], index=values.index, dtype=object)
 
 
 def _as_bool(value: object) -> object:
@@ -838,6 +845,12 @@ def chrom_key(name: str) -> str:
     """
     short = name[3:] if name[:3].lower() == "chr" else name
     return {"MT": "M", "x": "X", "y": "Y"}.get(short, short)
+
+
+def chrom_keys(chrom: pd.Series | np.ndarray) -> np.ndarray:
+    """The key of each row, (n,), made once per name."""
+    codes, names = pd.factorize(np.asarray(chrom, dtype=object))
+    return np.array([chrom_key(str(name)) for name in names], dtype=object)[codes]
 
 
 AUTOSOMES = tuple(str(number) for number in range(1, 23))

@@ -7,6 +7,7 @@ when it is called, so that ``ctcnv --help`` stays fast.
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -57,6 +58,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     step = words[0]
     if step not in STEPS:
         _fail(f"{step!r} is not a step; one of: {', '.join(STEPS)}")
+    # The libraries make half a million objects that stay; to look through them for garbage again
+    # and again would be a tenth of the start.
+    gc.set_threshold(100_000, 20, 100)
     module = importlib.import_module(f"ctcnv.cli.{_MODULES.get(step, step)}")
     parser = argparse.ArgumentParser(
         prog=f"ctcnv {step}",

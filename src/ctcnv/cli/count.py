@@ -3,6 +3,10 @@
 The file is read once from its first to its last byte: it needs no index and no order. Filters act
 in the order of the rows of reads.tsv; every read is in exactly one of them. lengths.tsv holds the
 fragments that pass every filter but that of length.
+
+With --region only the atoms that it touches are counted and written, with the counts that they
+have in the whole file; what lies elsewhere is not read. Such a table is for a look at a gene or
+panel: the other steps refuse it.
 """
 
 from __future__ import annotations
@@ -19,6 +23,8 @@ from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import CountSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from ctcnv.count import Counts
     from ctcnv.io.tables import Stored
 
@@ -33,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reference", type=Path, metavar="FASTA", help="the FASTA a CRAM was made with"
     )
+    parser.add_argument(
+        "--region", metavar="BED|CHROM",
+        help="a BED file or a chromosome: count only its atoms, by the index (BAI, CSI, CRAI)",
+    )  # fmt: skip
     parser.add_argument(
         "--threads", type=int, default=1, metavar="N", help="threads that decompress"
     )
@@ -52,18 +62,24 @@ def run(args: argparse.Namespace) -> int | None:
     from ctcnv.schema import COUNTS, LENGTHS, READS
 
     chosen = settings(args, CountSettings)
-    stored, bins = tables.read_bins(args.bins)
-    frame = stored.frame
+    stored, bins = tables.read_bins(args.bins, only=("chrom", "start", "end"))
+    frame, regions = stored.frame, None
+    if args.region is not None:
+        frame = _touched(frame, args.region)
+        regions, bins = count.needed(frame, chosen), tables.bins_id(frame)
     with (
         _progress(quiet=args.quiet) as progress,
         bam.reads(
-            args.bam, reference=args.reference, threads=max(args.threads, 1), progress=progress
+            args.bam, reference=args.reference, regions=regions, threads=max(args.threads, 1),
+            progress=progress,
         ) as reads,
-    ):
+    ):  # fmt: skip
         header = reads.header
         try:
             count.check_contigs(
-                bins_step.ends_by_chromosome(frame), header.contigs, widths=_tolerances(stored)
+                bins_step.ends_by_chromosome(stored.frame),
+                header.contigs,
+                widths=_tolerances(stored),
             )
         except ValueError as error:
             raise ValueError(f"{args.bam}: {error}") from None
@@ -83,13 +99,38 @@ def run(args: argparse.Namespace) -> int | None:
         "bam.header": f"sha256:{header.digest}",
         "bam.size": header.size,
     }
-    region = frame[["chrom", "start", "end"]]
-    table = region.assign(fragments=counts.fragments)
+    table = frame[["chrom", "start", "end"]].assign(fragments=counts.fragments)
     table["short"] = pd.NA if counts.short is None else counts.short
     tables.write(args.output, COUNTS, table, meta=meta)
     tables.write(args.output_lengths, LENGTHS, counts.lengths_table(), meta=meta)
     tables.write(args.output_reads, READS, counts.reads_table(), meta=meta)
     return None
+
+
+def _touched(frame: pd.DataFrame, region: str) -> pd.DataFrame:
+    """The atoms that a BED file or a chromosome touches."""
+    import numpy as np
+
+    from ctcnv.io.reference import read_bed
+    from ctcnv.schema import chrom_key
+
+    keys = frame["chrom"].map({name: chrom_key(name) for name in frame["chrom"].unique()})
+    if not Path(region).is_file():
+        touched = (keys == chrom_key(region)).to_numpy()
+        if not touched.any():
+            raise ValueError(f"--region {region}: neither a file nor a chromosome of the bins")
+    else:
+        start, end = (frame[side].to_numpy(dtype=np.int64) for side in ("start", "end"))
+        touched = np.zeros(len(frame), dtype=bool)
+        for chrom, part in read_bed(Path(region)).groupby("chrom", sort=False):
+            here = np.flatnonzero(keys == chrom_key(str(chrom)))
+            first = np.searchsorted(end[here], part["start"].to_numpy(), side="right")
+            last = np.searchsorted(start[here], part["end"].to_numpy(), side="left")
+            for low, high in zip(first, last, strict=True):
+                touched[here[low:high]] = True
+        if not touched.any():
+            raise ValueError(f"{region}: none of its regions lies in an atom of the bins")
+    return frame[touched].reset_index(drop=True)
 
 
 def _tolerances(stored: Stored) -> dict[str, int]:

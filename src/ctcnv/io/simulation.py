@@ -7,10 +7,10 @@ into bytes at once (SAM specification, section 4). The same input gives the same
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import deflate
 import numpy as np
 import pandas as pd
 import pysam
@@ -265,11 +265,10 @@ def _compressed(parts: Iterable[bytes]) -> Iterable[bytes]:
     for part in parts:
         for begin in range(0, len(part), _BLOCK):
             data = part[begin : begin + _BLOCK]
-            packer = zlib.compressobj(1, zlib.DEFLATED, -15)
-            packed = packer.compress(data) + packer.flush()
+            packed = deflate.deflate_compress(data, 1)
             size = len(_BLOCK_HEADER) + 2 + len(packed) + 8
             yield b"".join(
                 (_BLOCK_HEADER, struct.pack("<H", size - 1), packed,
-                 struct.pack("<II", zlib.crc32(data), len(data)))
+                 struct.pack("<II", deflate.crc32(data), len(data)))
             )  # fmt: skip
     yield _END

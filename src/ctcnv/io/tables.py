@@ -8,21 +8,24 @@ gives the same bytes. Files whose name ends in ``.gz`` are compressed.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import io
+import itertools
 import json
 import os
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import deflate
 import numpy as np
 import pandas as pd
 
 from ctcnv import __version__
-from ctcnv.schema import BINS, Table
+from ctcnv.schema import BINS, Column, Table
 
 #: Significant digits of a float in a table: far below any noise, and stable between platforms.
 DIGITS = 7
@@ -109,65 +112,71 @@ def write(
     preamble = "".join(f"##{key}={value}\n" for key, value in lines.items())
     if any("\n" in value for value in lines.values()):
         raise ValueError(f"{path}: a preamble value holds a line break")
-    text = preamble + _to_tsv(checked, table)
-    data = text.encode()
+    data = preamble.encode() + _to_tsv(checked, table)
     if path.suffix == ".gz":
-        # mtime=0: a gzip header must not carry the time
-        data = gzip.compress(data, compresslevel=6, mtime=0)
+        # The fastest level: a tenth larger, a quarter of the time. Its header carries no time.
+        data = bytes(deflate.gzip_compress(data, 1))
     write_bytes(path, data)
 
 
-def _to_tsv(frame: pd.DataFrame, table: Table) -> str:
-    shown = {}
-    for column in table.columns:
-        values = frame[column.name]
-        if column.kind == "float":
-            numbers = values.to_numpy(dtype=float)
-            shown[column.name] = [_number(value) for value in numbers.tolist()]
-        elif column.kind == "bool":
-            shown[column.name] = ["" if pd.isna(v) else str(bool(v)).lower() for v in values]
-        elif column.kind == "text":
-            shown[column.name] = ["" if v is None or pd.isna(v) else _cell(str(v)) for v in values]
-        else:
-            shown[column.name] = ["" if pd.isna(v) else str(v) for v in values.tolist()]
-    rows = zip(*shown.values(), strict=True)
-    body = "".join("\t".join(row) + "\n" for row in rows)
-    return "\t".join(table.names) + "\n" + body
+def _to_tsv(frame: pd.DataFrame, table: Table) -> bytes:
+    shown = [_shown(frame[column.name], column) for column in table.columns]
+    rows = map("\t".join, zip(*shown, strict=True))
+    text = io.BytesIO()
+    text.write("\t".join(table.names).encode() + b"\n")
+    # Some rows at a time: their strings take ten times the space of the file.
+    while part := list(itertools.islice(rows, 20_000)):
+        text.write("\n".join([*part, ""]).encode())
+    return text.getvalue()
+
+
+def _shown(values: pd.Series, column: Column) -> list[str]:
+    """A column as the cells of a file."""
+    if column.kind == "float":
+        return [_number(value) for value in values.to_numpy(dtype=float).tolist()]
+    # Other columns repeat values, positions those of other chromosomes: each is written once.
+    codes, distinct = pd.factorize(values)
+    shows: dict[str, Callable[[object], str]] = {"int": str, "bool": _truth}
+    show = shows.get(column.kind, _cell)
+    cells = [*(show(value) for value in distinct), ""]  # the last is for code -1: missing
+    return [cells[code] for code in codes.tolist()]
 
 
 def _number(value: float) -> str:
     return "" if value != value else f"{value:.{DIGITS}g}"
 
 
-def _cell(value: str) -> str:
-    return value.replace("\t", " ").replace("\n", " ").replace("\r", " ")
+def _truth(value: object) -> str:
+    return str(bool(value)).lower()
 
 
-def read(path: Path, table: Table) -> Stored:
-    """Read a table of the given type.
+def _cell(value: object) -> str:
+    return str(value).replace("\t", " ").replace("\n", " ").replace("\r", " ")
+
+
+def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stored:
+    """Read a table of the given type, or some of its columns.
 
     Raises ValueError when the file is another table, an outdated version, damaged, or has a wrong
     value; OSError when it cannot be opened.
     """
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
-    text = _text(path, data)
+    raw = _inflated(path, data)
     meta: dict[str, str] = {}
-    position = 0
-    while text.startswith("##", position):
-        end = text.find("\n", position)
-        end = len(text) if end < 0 else end
-        key, _, value = text[position + 2 : end].partition("=")
+    body = io.BytesIO(raw)
+    while raw.startswith(b"##", body.tell()):
+        key, _, value = body.readline().decode().removeprefix("##").rstrip("\n").partition("=")
         meta[key] = value
-        position = end + 1
     _check_tag(path, meta, table)
-    _check_cells(path, text, position)
+    _check_cells(path, raw, body.tell())
     try:
         frame = pd.read_csv(
-            io.StringIO(text[position:]),
+            body,
+            usecols=None if only is None else list(only),
             sep="\t",
             dtype=dict.fromkeys(
-                (c.name for c in table.columns if c.kind in ("text", "bool")), "str"
+                (c.name for c in table.columns if c.kind in ("text", "bool")), "object"
             ),
             keep_default_na=False,
             na_values=[""],
@@ -175,28 +184,35 @@ def read(path: Path, table: Table) -> Stored:
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
+    if only is not None:
+        columns = tuple(column for column in table.columns if column.name in only)
+        table = dataclasses.replace(table, columns=columns)
     return Stored(table.check(frame, source=str(path)), meta, digest, path)
 
 
-def _text(path: Path, data: bytes) -> str:
+def _inflated(path: Path, data: bytes) -> bytes:
+    """The bytes of a table, which are text."""
     try:
         if data[:2] == b"\x1f\x8b":
             data = gzip.decompress(data)
-        return data.decode()
+        data.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
+    return data
 
 
-def _check_cells(path: Path, text: str, start: int) -> None:
+def _check_cells(path: Path, raw: bytes, start: int) -> None:
     """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
-    rows = text[start:].rstrip("\n").split("\n")
-    cells = rows[0].count("\t")
-    for number, row in enumerate(rows):
-        if row.count("\t") != cells:
-            raise ValueError(
-                f"{path} row {number}: {row.count(chr(9)) + 1} cells, the header has {cells + 1}; "
-                "make the file again"
-            )
+    letters = np.frombuffer(raw, dtype=np.uint8, count=len(raw.rstrip(b"\n")) - start, offset=start)
+    ends = np.flatnonzero((letters == ord("\t")) | (letters == ord("\n")))
+    lines = np.append(np.flatnonzero(letters[ends] == ord("\n")), len(ends))
+    cells = np.diff(lines, prepend=-1)
+    wrong = np.flatnonzero(cells != cells[0])
+    if len(wrong):
+        row = wrong[0]
+        raise ValueError(
+            f"{path} row {row}: {cells[row]} cells, the header has {cells[0]}; make the file again"
+        )
 
 
 def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:
@@ -213,9 +229,9 @@ def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:
         )
 
 
-def read_bins(path: Path) -> tuple[Stored, str]:
-    """The atoms and their identity."""
-    stored = read(path, BINS)
+def read_bins(path: Path, *, only: Sequence[str] | None = None) -> tuple[Stored, str]:
+    """The atoms, or some of their columns, and their identity."""
+    stored = read(path, BINS, only=only)
     return stored, bins_id(stored.frame)
 
 

@@ -1,0 +1,148 @@
+"""Write docs/performance.md and its picture from what was measured: ``python -m benchmarks.page``.
+
+Numbers come from counting.tsv and sample.tsv of the two other benchmarks; ``make bench`` runs all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+LIMIT = "limit: libdeflate alone"
+
+TEXT = """# Performance
+
+What counting and a whole sample cost. Written by `make bench`; do not edit. Absolute times belong
+to the machine they were measured on, and other work ran beside: **compare ratios**. Nothing here is
+a test. How counting works is in [algorithm.md](algorithm.md#count).
+
+## Counting
+
+A BAM is a row of BGZF blocks, and nothing that reads it can be cheaper than inflating them. The
+limit is therefore libdeflate over every block, without a look at checksums or reads. All programs
+ran as whole processes, start-up included, in alternation on the same file: made-up cfDNA over hg38,
+2 x 100 bp, level 6, {mb_per_million:.0f} MB per million reads (`benchmarks/reads.py`). CPU is user
+and system time, the median of {repeats} runs; programs marked * ran once. They do not all do the
+same: samtools view counts reads by flag, bedtools and samtools bedcov count reads and not
+fragments, mosdepth measures depth. readCounter and WisecondorX could not be installed. The peak of
+the limit is the file, which it maps.
+
+![CPU time of counting over the limit](img/performance.svg)
+
+*CPU time over the limit; the line is the limit.*
+
+{counting}
+
+About {start:.1f} CPU-s of `ctcnv count` are start-up: Python, numpy, pandas, numba and its compiled
+code from disk, 309,000 atoms read and written. Each further million reads costs {slope:.2f} CPU-s,
+checksums included, and the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Memory does not depend
+on the size of the BAM.
+
+## A whole sample
+
+hg38 in 10-kb atoms with made-up bases and counts, {normals}; the last column is the limit that the
+project set itself, for a panel of 100 normals. Time and memory of `pon` grow with the number of
+normals: 100 are far beyond the limit and took 5 GB before the run was ended.
+
+{sample}
+
+## Again
+
+    make bench
+
+makes BAMs of 2 and 10 million reads and a FASTA (6 GB in `bench/`, half an hour). Larger:
+`python -m benchmarks.counting --work bench --millions 50`.
+"""
+
+
+def counting_table(table: pd.DataFrame) -> str:
+    """One row per size and program."""
+    lines = ["| reads | program | CPU s | CPU / limit | wall s | peak MB |",
+             "|---:|---|---:|---:|---:|---:|"]  # fmt: skip
+    for row in table.itertuples():
+        once = " *" if row.repeats == 1 else ""
+        lines.append(
+            f"| {row.reads // 1_000_000} M | {row.program}{once} | {row.cpu:.2f} | "
+            f"{row.cpu_ratio:.2f} | {row.wall:.2f} | {row.peak_mb:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def sample_table(table: pd.DataFrame) -> str:
+    """One row per step."""
+    lines = ["| step | CPU s | wall s | peak MB | limit |", "|---|---:|---:|---:|---|"]
+    for row in table.itertuples():
+        memory = "" if row.limit_mb != row.limit_mb else f", {row.limit_mb:.0f} MB"
+        lines.append(
+            f"| {row.step} | {row.cpu:.2f} | {row.wall:.2f} | {row.peak_mb:.0f} | "
+            f"{row.limit:g} s {row.limit_of}{memory} |"
+        )
+    return "\n".join(lines)
+
+
+def picture(table: pd.DataFrame, path: Path) -> None:
+    """Bars of the CPU ratio, a panel per size, on a logarithmic axis."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    from ctcnv import palette
+
+    plt.rcParams["svg.hashsalt"] = "ctcnv"
+    sizes = sorted(table["reads"].unique())
+    figure, axes = plt.subplots(1, len(sizes), figsize=(9, 3.6), sharex=True, squeeze=False)
+    for axis, size in zip(axes[0], sizes, strict=True):
+        part = table[table["reads"] == size].sort_values("cpu_ratio", ascending=False)
+        own = part["program"].str.startswith("ctcnv")
+        colours = [palette.VERMILLION if is_own else palette.MUTED for is_own in own]
+        axis.barh(part["program"], part["cpu_ratio"], color=colours)
+        for place, ratio in enumerate(part["cpu_ratio"]):
+            axis.text(ratio * 1.05, place, f"{ratio:.1f}", va="center", fontsize=8)
+        axis.axvline(1, color="black", linewidth=0.8)
+        axis.set_xscale("log")
+        axis.set_xlim(0.3, 250)
+        axis.tick_params(axis="y", labelsize=8)
+        axis.set_title(f"{size // 1_000_000} million reads", fontsize=10)
+        axis.set_xlabel("CPU time / limit")
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.tight_layout()
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main() -> int:
+    """Write the page and the picture."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--work", type=Path, required=True, help="folder of the benchmarks")
+    work = parser.parse_args().work
+    counting = pd.read_csv(work / "counting.tsv", sep="\t")
+    sample = pd.read_csv(work / "sample.tsv", sep="\t")
+    few, many = counting["reads"].min(), counting["reads"].max()
+
+    def cpu(program: str, reads: int) -> float:
+        found = counting[(counting["program"] == program) & (counting["reads"] == reads)]
+        return float(found["cpu"].to_numpy()[0])
+
+    millions = (many - few) / 1e6
+    own = "ctcnv count, 1 thread"
+    slope = (cpu(own, many) - cpu(own, few)) / millions
+    limit_slope = (cpu(LIMIT, many) - cpu(LIMIT, few)) / millions
+    bam = work / f"{many // 1_000_000}M.bam"
+    normals = next(step for step in sample["step"] if step.startswith("pon"))
+    text = TEXT.format(
+        counting=counting_table(counting), sample=sample_table(sample),
+        repeats=counting["repeats"].max(), slope=slope, limit_slope=limit_slope,
+        slope_ratio=slope / limit_slope, start=cpu(own, few) - slope * few / 1e6,
+        mb_per_million=bam.stat().st_size / many, normals=normals.removeprefix("pon, "),
+    )  # fmt: skip
+    (DOCS / "performance.md").write_text(text)
+    picture(counting, DOCS / "img" / "performance.svg")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
