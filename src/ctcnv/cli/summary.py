@@ -61,6 +61,7 @@ def places(directory: Path) -> str:
             "",
             "Reports, to open in a browser:",
             *(f"  {path}" for path in reports),
+            f"  {directory}/results/cohort/cohort.html (all patients)",
             f"Figures: {directory}/results/samples/*/plots",
             f"Quality of every sample: {directory}/results/qc.tsv",
         ]
