@@ -145,7 +145,7 @@ Much of this is not a blind test, and must be read so:
   generator with other seeds, and a fault of the GC curve found on its healthy samples. The numbers
   below are of new tumors (seed 20261123). The tables of the 27 donors and of the patients were made
   just before the misfit became a share of the steps, which changes no p-value.
-- A fourth set of tumors (seed 20261124) judged a model that was not kept, which summed over blocks of
+- A fourth set of tumors (seed 20261124) judged a model that was not kept, a sum over blocks of
   windows: its interval held the truth in 187 of 240, more often in doubled genomes (40 of 48
   tetraploid) and less often below ploidy 1.85 (31 of 48). Another seed must judge what comes next.
 - The 27 donors and the plasma of cfdnakit were not used to choose anything.
