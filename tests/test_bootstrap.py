@@ -147,7 +147,7 @@ def test_a_link_to_the_script_works(clone: Clone) -> None:
 @pytest.mark.parametrize(
     ("words", "ran"),
     [
-        (("test", "-k", "a b"), "ran -m pytest -k a b\n"),
+        (("test", "-k", "a b"), "ran -m pytest -n 2 --dist loadfile -k a b\n"),
         (("snakemake", "--cores", "4"), "ran -m snakemake --cores 4\n"),
     ],
 )
