@@ -67,4 +67,4 @@ bench: develop  ## docs/performance.md: counting against other programs, and a w
 lock:  ## the lock files anew, without hosts (needs uv)
 	uv pip compile requirements.in $(LOCK) -o requirements.lock
 	uv pip compile requirements-dev.in $(LOCK) -o requirements-dev.lock
-LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
+LOCK := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet

@@ -215,7 +215,6 @@ def test_locks_hold_hashes_and_name_no_host(repo_root: Path, name: str) -> None:
     text = (repo_root / name).read_text()
     assert "://" not in text
     assert "--hash=sha256:" in text
-    assert "index-url" not in text
 
 
 def test_the_tools_for_development_pin_the_same_versions(repo_root: Path) -> None:

@@ -12,16 +12,7 @@ import pandas as pd
 
 from ctcnv.schema import QC
 
-#: Columns among the general statistics: title, decimals, and the factor to the unit shown.
-GENERAL: dict[str, tuple[str, int, float, str]] = {
-    "status": ("ctcnv", 0, 1.0, ""),
-    "fraction_status": ("Tumor", 0, 1.0, ""),
-    "fraction": ("TF", 1, 100.0, " %"),
-    "erbb2_call": ("ERBB2", 0, 1.0, ""),
-    "depth": ("Depth", 2, 1.0, " x"),
-    "noise": ("Noise", 2, 1.0, " x"),
-}
-#: The same for the section of its own, which has all columns.
+#: Columns of the section of its own: title, decimals, and the factor to the unit shown.
 SECTION: dict[str, tuple[str, int, float, str]] = {
     "status": ("Status", 0, 1.0, ""),
     "reason": ("Why", 0, 1.0, ""),
@@ -40,6 +31,10 @@ SECTION: dict[str, tuple[str, int, float, str]] = {
     "fraction": ("TF", 1, 100.0, " %"),
     "fraction_status": ("Tumor", 0, 1.0, ""),
     "erbb2_call": ("ERBB2", 0, 1.0, ""),
+}
+#: Those among the general statistics, where the title must name the program.
+GENERAL = {"status": ("ctcnv", 0, 1.0, "")} | {
+    name: SECTION[name] for name in ("fraction_status", "fraction", "erbb2_call", "depth", "noise")
 }
 #: Words that MultiQC colours: what is well, what to look at, what has no result.
 COLOURS = {
