@@ -15,8 +15,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 LADDER = (
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
     "palette", "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves",
-    "normalize", "segment", "evidence", "healthy", "copystates", "posterior", "detection",
-    "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "alterations",
+    "normalize", "segment", "evidence", "healthy", "copystates", "blocks", "paths", "posterior",
+    "detection", "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "alterations",
     "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
