@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from ctcnv import paths as step
 from ctcnv.blocks import blocks, cuts
 from ctcnv.copystates import PLOIDY_RANGE, changes, kinds
-from ctcnv.mixture import ratio_of
 from tests import plasma
 from tests.plasma import evidence_of
 from tests.reference import posterior_slow
