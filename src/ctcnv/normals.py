@@ -68,29 +68,31 @@ def grid_of(atoms: pd.DataFrame) -> Grid:
     ``N_WINDOWS`` in all, whether the atoms are used or not; the rest of a chromosome joins its
     last window."""
     rows = np.flatnonzero(is_autosome(atoms["chrom"]))
-    chrom = atoms["chrom"].to_numpy(dtype=object)[rows]
+    chrom, names = pd.factorize(atoms["chrom"])
+    chrom = chrom[rows]
     size = max(1, round(len(rows) / N_WINDOWS))
     first: list[int] = []
-    codes, names = pd.factorize(chrom)
-    for code in range(len(names)):
-        inside = np.flatnonzero(codes == code)
+    for code in pd.unique(chrom):
+        inside = np.flatnonzero(chrom == code)
         whole = max(1, len(inside) // size) * size
         first.extend(range(int(inside[0]), int(inside[0]) + whole, size))
     at = np.array(first, dtype=np.int64)
     last = np.append(at[1:], len(rows)) - 1 if len(at) else at
     start = atoms["start"].to_numpy(dtype=np.int64)[rows]
     end = atoms["end"].to_numpy(dtype=np.int64)[rows]
-    return Grid(chrom[at], start[at], end[last])
+    return Grid(np.asarray(names, dtype=object)[chrom[at]], start[at], end[last])
 
 
 def window_of(atoms: pd.DataFrame, grid: Grid) -> Ints:
     """The window in which each atom begins, (atoms,); -1 outside of all."""
     found = np.full(len(atoms), -1, dtype=np.int64)
-    chrom = atoms["chrom"].to_numpy(dtype=object)
+    codes, names = pd.factorize(atoms["chrom"])
     start = atoms["start"].to_numpy(dtype=np.int64)
-    for name in pd.unique(grid.chrom):
+    for code, name in enumerate(names):
         windows = np.flatnonzero(grid.chrom == name)
-        rows = np.flatnonzero(chrom == name)
+        if len(windows) == 0:
+            continue
+        rows = np.flatnonzero(codes == code)
         place = np.searchsorted(grid.start[windows], start[rows], side="right") - 1
         inside = (place >= 0) & (start[rows] < grid.end[windows][np.maximum(place, 0)])
         found[rows[inside]] = windows[place[inside]]
