@@ -304,7 +304,9 @@ def test_a_mappability_curve_is_taken_away():
 def test_a_curve_of_one_stratum_is_flat():
     x = np.array([0.3, 0.4, 0.5])
     few = replace(SETTINGS, min_stratum=100)
-    curve = step._curve(step.Covariate.of(x), np.array([5.0, 1, 3]), np.ones(3), np.ones(3, dtype=bool), few)
+    curve = step._curve(
+        step.Covariate.of(x), np.array([5.0, 1, 3]), np.ones(3), np.ones(3, dtype=bool), few
+    )
     np.testing.assert_allclose(curve, 1)
 
 

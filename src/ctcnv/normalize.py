@@ -243,9 +243,7 @@ def expectation(
     curve = bias_curve(reference, observed, base, use=used, settings=settings)
     expected = np.where(usable, base * curve, np.nan)
     expected *= observed[used].sum() / expected[used].sum()
-    sex = infer_sex(
-        observed, expected, on_x=reference.on_x, on_y=reference.on_y, settings=settings
-    )
+    sex = infer_sex(observed, expected, on_x=reference.on_x, on_y=reference.on_y, settings=settings)
     if sex is None:
         expected[reference.sexual] = np.nan
     copies = normal_copies(reference.on_x, reference.on_y, sex)

@@ -6,7 +6,7 @@ projects them on a patient's tumor and so learns what healthy plasma looks like 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -113,7 +113,7 @@ def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None
     return Summed(atoms[None, :], seen[None, :].astype(float), wanted[None, :].astype(float))
 
 
-def together(profiles: Sequence[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
+def together(profiles: Iterable[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
     """Profiles, one or more with rows as in ``pon``, on common windows.
 
     Only atoms that the panel uses are summed, so that the sums are of the same atoms as a sample's.
@@ -136,7 +136,11 @@ def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
     """
     if not left:
         return NORMALS.empty()
-    grid, summed = together(list(left.values()), pon)
+    return frame(list(left), *together(left.values(), pon))
+
+
+def frame(names: Sequence[str], grid: Grid, summed: Summed) -> pd.DataFrame:
+    """The NORMALS table of libraries on common windows, in their order."""
     parts = [
         pd.DataFrame(
             {
@@ -145,29 +149,29 @@ def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
                 "expected": summed.expected[i],
             }
         )
-        for i, name in enumerate(left)
+        for i, name in enumerate(names)
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
-def read(frame: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
+def read(table: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
     """Names, windows and sums of a NORMALS table.
 
     Raises ValueError when the normals are not all on the same windows.
     """
-    names = list(dict.fromkeys(frame["sample"]))
+    names = list(dict.fromkeys(table["sample"]))
     if not names:
         none = np.zeros((0, 0))
         return [], Grid(np.array([], object), np.array([], np.int64), np.array([], np.int64)), (
             Summed(none.astype(np.int64), none, none))  # fmt: skip
-    first = frame[frame["sample"] == names[0]]
+    first = table[table["sample"] == names[0]]
     n = len(first)
     grid = Grid(first["chrom"].to_numpy(dtype=object), first["start"].to_numpy(dtype=np.int64),
                 first["end"].to_numpy(dtype=np.int64))  # fmt: skip
     expected_names = np.repeat(np.array(names, dtype=object), n)
-    regular = len(frame) == n * len(names) and (frame["sample"].to_numpy() == expected_names).all()
+    regular = len(table) == n * len(names) and (table["sample"].to_numpy() == expected_names).all()
     for column, values in (("chrom", grid.chrom), ("start", grid.start), ("end", grid.end)):
-        regular = regular and bool((frame[column].to_numpy() == np.tile(values, len(names))).all())
+        regular = regular and bool((table[column].to_numpy() == np.tile(values, len(names))).all())
     if not regular:
         raise ValueError(
             "the table of normals does not have the same windows for every normal, in one order; "
@@ -179,8 +183,8 @@ def read(frame: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
         names,
         grid,
         Summed(
-            frame["atoms"].to_numpy(dtype=np.int64).reshape(shape),
-            frame["observed"].to_numpy(dtype=float).reshape(shape),
-            frame["expected"].to_numpy(dtype=float).reshape(shape),
+            table["atoms"].to_numpy(dtype=np.int64).reshape(shape),
+            table["observed"].to_numpy(dtype=float).reshape(shape),
+            table["expected"].to_numpy(dtype=float).reshape(shape),
         ),
     )

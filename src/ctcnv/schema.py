@@ -123,7 +123,7 @@ def sequence_names(values: pd.Series) -> pd.Series:
     the thousands of atoms of a chromosome are told apart by a number."""
     codes, distinct = pd.factorize(values)
     again, names = pd.factorize(np.array([str(name) for name in distinct], dtype=object))
-    kept = pd.Categorical.from_codes(np.append(again, -1)[codes], categories=names)
+    kept = pd.Categorical.from_codes(np.append(again, -1)[codes], categories=pd.Index(names))
     return pd.Series(kept, index=values.index)
 
 
