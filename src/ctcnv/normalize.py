@@ -23,7 +23,7 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import difference_sd
-from ctcnv.schema import chrom_key, is_autosome
+from ctcnv.schema import chrom_key, is_autosome, numbered
 from ctcnv.waves import Waves, without_waves
 
 Array = NDArray[np.float64]
@@ -114,7 +114,8 @@ def normalize(
     else:
         reason[usable & (found.copies == 0)] = "no Y in a female"
     reason[np.isfinite(found.expected)] = None
-    profile = profile_of(bins, observed, found, reason)
+    profile = profile_of(bins, observed, found.expected, found.copies)
+    profile = profile.assign(reason=pd.Series(reason, index=profile.index, dtype=object))
     waves = 0.0
     if panel is not None and panel.waves is not None:
         profile, waves = without_waves(profile, panel.waves)
@@ -123,19 +124,13 @@ def normalize(
 
 
 def profile_of(
-    bins: pd.DataFrame, observed: Array, found: Expectation, reason: NDArray[np.object_] | None
-) -> pd.DataFrame:
-    """The PROFILE table of a library; ``reason`` (n,) text or None, None where nobody asks why."""
-    return pd.DataFrame(
-        {
-            "chrom": bins["chrom"].array,
-            "start": bins["start"].to_numpy(),
-            "end": bins["end"].to_numpy(),
-            "observed": observed.astype(np.int64),
-            "expected": found.expected,
-            "normal_copies": found.copies,
-            "reason": pd.Series(reason, index=bins.index, dtype=object).to_numpy(),
-        }
+    bins: pd.DataFrame, observed: NDArray[np.integer | np.floating], expected: Array,
+    copies: NDArray[np.int64],
+) -> pd.DataFrame:  # fmt: skip
+    """The PROFILE table of a library but for the reasons; places are shared with ``bins``."""
+    places = bins[["chrom", "start", "end"]].reset_index(drop=True)
+    return places.assign(
+        observed=observed.astype(np.int64), expected=expected, normal_copies=copies
     )
 
 
@@ -188,7 +183,7 @@ class Reference:
         """From the table BINS."""
         length = (bins["end"] - bins["start"]).to_numpy(dtype=float)
         usable = bins["usable"].to_numpy(dtype=bool)
-        codes, names = pd.factorize(bins["chrom"])
+        codes, names = numbered(bins["chrom"])
         keys = [chrom_key(str(name)) for name in names]
         on_x, on_y = (
             np.array([*(key == wanted for key in keys), False])[codes] for wanted in ("X", "Y")
@@ -473,9 +468,9 @@ class Used:
     def of(cls, profile: pd.DataFrame, *, autosomes: bool = True) -> Used:
         """Those of the autosomes, or all."""
         use = used_atoms(profile, autosomes=autosomes)
-        codes, names = pd.factorize(profile["chrom"])
+        codes, names = numbered(profile["chrom"])
         return cls(
-            np.asarray(names, dtype=object), codes[use],
+            names, codes[use],
             profile["start"].to_numpy(dtype=np.int64)[use],
             profile["end"].to_numpy(dtype=np.int64)[use],
             profile["observed"].to_numpy(dtype=float)[use],
@@ -484,6 +479,24 @@ class Used:
 
     def windows(self, *, atoms: int, arms: bool = False) -> Windows:
         """Windows of this many atoms, see :func:`windows`."""
+        at = self._edges(atoms, arms=arms)
+        following = np.append(at[1:], len(self.chrom))[: len(at)]
+        return Windows(
+            self.names[self.chrom[at]], self.start[at], self.end[following - 1], following - at,
+            *self._sums(at),
+        )  # fmt: skip
+
+    def sums(self, *, atoms: int) -> tuple[Array, Array]:
+        """Observed and expected fragments of windows of this many atoms."""
+        return self._sums(self._edges(atoms, arms=False))
+
+    def _sums(self, at: NDArray[np.int64]) -> tuple[Array, Array]:
+        if len(at) == len(self.chrom):
+            return self.observed, self.expected
+        return np.add.reduceat(self.observed, at), np.add.reduceat(self.expected, at)
+
+    def _edges(self, atoms: int, *, arms: bool) -> NDArray[np.int64]:
+        """Where the windows begin."""
         n = len(self.chrom)
         first = np.concatenate([[True], np.diff(self.chrom) != 0])[:n]
         if arms:
@@ -494,13 +507,7 @@ class Used:
             np.arange(low, low + max(1, (high - low) // atoms) * atoms, atoms)
             for low, high in itertools.pairwise(bounds)
         ]
-        at = np.concatenate([np.zeros(0, dtype=int), *edges])
-        following = np.append(at[1:], n)[: len(at)]
-        return Windows(
-            self.names[self.chrom[at]], self.start[at], self.end[following - 1], following - at,
-            np.add.reduceat(self.observed, at) if n else self.observed,
-            np.add.reduceat(self.expected, at) if n else self.expected,
-        )  # fmt: skip
+        return np.concatenate([np.zeros(0, dtype=np.int64), *edges])
 
 
 #: Windows used to measure noise hold about this many expected fragments: 3 % counting noise.
@@ -534,16 +541,16 @@ def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
     used = Used.of(profile)
     size = 1
     while True:
-        summed = used.windows(atoms=size)
-        if len(summed.ratio) < MIN_WINDOWS_FOR_NOISE:
+        observed, expected = used.sums(atoms=size)
+        if len(expected) < MIN_WINDOWS_FOR_NOISE:
             break
-        counting = float(np.median(1 / summed.expected))
+        counting = float(np.median(1 / expected))
         # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
         if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
-            variance = difference_sd(summed.ratio) ** 2
+            variance = difference_sd(observed / expected) ** 2
             sizes.append(float(size))
             excess.append(variance - counting)
-            errors.append(variance * np.sqrt(8 / len(summed.ratio)))
+            errors.append(variance * np.sqrt(8 / len(expected)))
         size *= 2
     return np.array(sizes), np.array(excess), np.array(errors)
 

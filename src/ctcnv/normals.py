@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv.schema import NORMALS, is_autosome
+from ctcnv.schema import NORMALS, is_autosome, numbered
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,6 +22,8 @@ Mask = NDArray[np.bool_]
 #: Windows of a genome, about 1 Mb in a human: finer than any event that tells a tumor fraction,
 #: and few enough for a table that holds every normal.
 N_WINDOWS = 3000
+#: No chromosome is as long as this, bp.
+LONGEST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def grid_of(atoms: pd.DataFrame) -> Grid:
     ``N_WINDOWS`` in all, whether the atoms are used or not; the rest of a chromosome joins its
     last window."""
     rows = np.flatnonzero(is_autosome(atoms["chrom"]))
-    chrom, names = pd.factorize(atoms["chrom"])
+    chrom, names = numbered(atoms["chrom"])
     chrom = chrom[rows]
     size = max(1, round(len(rows) / N_WINDOWS))
     first: list[int] = []
@@ -80,23 +82,24 @@ def grid_of(atoms: pd.DataFrame) -> Grid:
     last = np.append(at[1:], len(rows)) - 1 if len(at) else at
     start = atoms["start"].to_numpy(dtype=np.int64)[rows]
     end = atoms["end"].to_numpy(dtype=np.int64)[rows]
-    return Grid(np.asarray(names, dtype=object)[chrom[at]], start[at], end[last])
+    return Grid(names[chrom[at]], start[at], end[last])
 
 
 def window_of(atoms: pd.DataFrame, grid: Grid) -> Ints:
     """The window in which each atom begins, (atoms,); -1 outside of all."""
-    found = np.full(len(atoms), -1, dtype=np.int64)
-    codes, names = pd.factorize(atoms["chrom"])
+    if len(grid) == 0:
+        return np.full(len(atoms), -1, dtype=np.int64)
+    chrom, names = numbered(atoms["chrom"])
+    number = {name: i for i, name in enumerate(names)}
+    of_grid = np.array([number.get(name, len(names)) for name in grid.chrom], dtype=np.int64)
+    # chromosomes laid end to end, so that one sorted search serves all
     start = atoms["start"].to_numpy(dtype=np.int64)
-    for code, name in enumerate(names):
-        windows = np.flatnonzero(grid.chrom == name)
-        if len(windows) == 0:
-            continue
-        rows = np.flatnonzero(codes == code)
-        place = np.searchsorted(grid.start[windows], start[rows], side="right") - 1
-        inside = (place >= 0) & (start[rows] < grid.end[windows][np.maximum(place, 0)])
-        found[rows[inside]] = windows[place[inside]]
-    return found
+    begins = of_grid * LONGEST + grid.start
+    order = np.argsort(begins, kind="stable")
+    place = np.searchsorted(begins[order], chrom * LONGEST + start, side="right") - 1
+    at = order[np.maximum(place, 0)]
+    inside = (place >= 0) & (of_grid[at] == chrom) & (start < grid.end[at])
+    return np.where(inside, at, -1)
 
 
 def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None) -> Summed:

@@ -24,11 +24,9 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
-    Expectation,
     Panel,
     Reference,
     Used,
-    Windows,
     expectation,
     normal_copies,
     own_dispersion,
@@ -156,7 +154,7 @@ def build(
         table,
         dispersion.frame(),
         _donor_table(alone, reason, remarks, checks),
-        _gene_checks(left, gene_table, dispersion, genes_settings),
+        _gene_checks(left, gene_table, checks, genes_settings),
         normals_step.frame(left.names, *left.together(table)) if left.names else NORMALS.empty(),
         left.waves,
         len(used),
@@ -375,10 +373,8 @@ class Left:
 
     def profile(self, i: int) -> pd.DataFrame:
         """The PROFILE table of normal ``i``, without reasons."""
-        expected = self.expected[i].astype(float)
         copies = normal_copies(self.reference.on_x, self.reference.on_y, self.sexes[i])
-        found = Expectation(expected, copies, self.sexes[i], 0)
-        return profile_of(self.bins, self.observed[i], found, None)
+        return profile_of(self.bins, self.observed[i], self.expected[i].astype(float), copies)
 
     def profiles(self) -> Iterator[pd.DataFrame]:
         """The profile of each normal, one at a time."""
@@ -471,19 +467,19 @@ def _excess_by_size(profile: pd.DataFrame) -> _BySize:
     used = Used.of(profile)
     steps: list[tuple[int, float | None]] = []
     while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
-        summed = used.windows(atoms=2 ** len(steps))
-        n = len(summed.ratio)
-        full = n >= MIN_CHROMOSOMES and np.median(summed.expected) >= MIN_FRAGMENTS
-        steps.append((n, _excess(summed) if full else None))
+        observed, expected = used.sums(atoms=2 ** len(steps))
+        n = len(expected)
+        full = n >= MIN_CHROMOSOMES and np.median(expected) >= MIN_FRAGMENTS
+        steps.append((n, _excess(observed / expected, expected) if full else None))
     known = any(excess is not None for _, excess in steps)
     return _BySize(steps, None if known else own_dispersion(profile))
 
 
-def _excess(summed: Windows) -> float:
+def _excess(ratio: Array, expected: Array) -> float:
     """Variance of the ratios of windows beyond counting."""
-    if len(summed.ratio) < MIN_WINDOWS:
-        return float(np.mean((summed.ratio - 1) ** 2 - 1 / summed.expected))
-    return mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
+    if len(ratio) < MIN_WINDOWS:
+        return float(np.mean((ratio - 1) ** 2 - 1 / expected))
+    return mad_sd(ratio) ** 2 - float(np.median(1 / expected))
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
@@ -498,9 +494,12 @@ def _largest(found: Sequence[Dispersion]) -> Dispersion:
 
 @dataclass(frozen=True)
 class _Check:
+    """What a normal is given by the panel without it; ``dispersion`` is that of its own."""
+
     noise: float
     fraction: float
     p_value: float
+    dispersion: Dispersion
 
 
 def _check(
@@ -509,10 +508,8 @@ def _check(
 ) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
     noisier = sample_dispersion(profile, dispersion)
-    return _Check(
-        regional_noise(profile),
-        *_fraction_of(profile, dispersion=noisier, settings=settings, normals=normals),
-    )
+    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, normals=normals)
+    return _Check(regional_noise(profile), found, p_value, noisier)
 
 
 def _fraction_of(
@@ -545,8 +542,8 @@ def regional_noise(profile: pd.DataFrame) -> float:
     n_atoms = len(used.observed)
     if n_atoms == 0:
         return float("nan")
-    summed = used.windows(atoms=max(1, n_atoms // NOISE_WINDOWS))
-    excess = mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
+    observed, expected = used.sums(atoms=max(1, n_atoms // NOISE_WINDOWS))
+    excess = mad_sd(observed / expected) ** 2 - float(np.median(1 / expected))
     return float(np.sqrt(max(0.0, excess)))
 
 
@@ -573,8 +570,11 @@ def _donor_table(
     donors: Sequence[_Donor], reason: dict[str, str], remarks: dict[str, str],
     checks: dict[str, _Check],
 ) -> pd.DataFrame:  # fmt: skip
-    unknown = _Check(float("nan"), float("nan"), float("nan"))
-    found = [checks.get(donor.name, unknown) for donor in donors]
+    found = [checks.get(donor.name) for donor in donors]
+    noise, fraction, p_value = (
+        [float("nan") if check is None else getattr(check, name) for check in found]
+        for name in ("noise", "fraction", "p_value")
+    )
     return pd.DataFrame(
         {
             "sample": [donor.name for donor in donors],
@@ -582,21 +582,21 @@ def _donor_table(
             "reason": [reason.get(donor.name, remarks.get(donor.name)) for donor in donors],
             "fragments": [donor.fragments for donor in donors],
             "sex": [donor.sex for donor in donors],
-            "noise": [check.noise for check in found],
-            "fraction": [check.fraction for check in found],
-            "p_value": [check.p_value for check in found],
+            "noise": noise,
+            "fraction": fraction,
+            "p_value": p_value,
         }
     )
 
 
 def _gene_checks(
-    left: Left, gene_table: pd.DataFrame, dispersion: Dispersion, settings: GenesSettings
+    left: Left, gene_table: pd.DataFrame, checks: dict[str, _Check], settings: GenesSettings
 ) -> pd.DataFrame:
     """Leave-one-out false positives of the gene test (PON_GENES)."""
     tested = [
         genes_step.measure(profile, gene_table, settings=settings,
-                           dispersion=sample_dispersion(profile, dispersion))
-        for profile in left.profiles()
+                           dispersion=checks[name].dispersion)
+        for name, profile in zip(left.names, left.profiles(), strict=True)
     ]  # fmt: skip
     rows = []
     for position, gene in enumerate(gene_table["gene"]):

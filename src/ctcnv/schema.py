@@ -861,8 +861,17 @@ def chrom_key(name: str) -> str:
 
 def chrom_keys(chrom: pd.Series | np.ndarray) -> np.ndarray:
     """The key of each row, (n,), made once per name."""
-    codes, names = pd.factorize(chrom)
-    return np.array([chrom_key(str(name)) for name in names], dtype=object)[codes]
+    codes, names = numbered(chrom)
+    return np.asarray(np.array([chrom_key(str(name)) for name in names], dtype=object)[codes])
+
+
+def numbered(chrom: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number for the sequence of each row, -1 for none, (n,), and the names by number."""
+    if isinstance(chrom, pd.Series) and isinstance(chrom.dtype, pd.CategoricalDtype):
+        names = chrom.cat.categories.to_numpy(dtype=object)
+        return chrom.cat.codes.to_numpy(dtype=np.int64), names
+    codes, names = pd.factorize(np.asarray(chrom, dtype=object))
+    return codes, names
 
 
 AUTOSOMES = tuple(str(number) for number in range(1, 23))
@@ -873,6 +882,6 @@ CHROMOSOMES = AUTOSOMES + SEX_CHROMOSOMES
 
 def is_autosome(chrom: pd.Series | np.ndarray) -> np.ndarray:
     """Which rows lie on chromosomes 1 to 22, for names with or without ``chr``."""
-    codes, names = pd.factorize(chrom)
+    codes, names = numbered(chrom)
     wanted = [chrom_key(str(name)) in AUTOSOMES for name in names]
-    return np.array([*wanted, False])[codes]  # the last is for code -1: missing
+    return np.asarray(np.array([*wanted, False])[codes])  # the last is for code -1: missing
