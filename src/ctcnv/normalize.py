@@ -303,8 +303,8 @@ def _curve(
     """Smooth ratio of observed to base as a function of x, evaluated at every atom.
 
     Atoms are grouped into strata of x with equally many atoms; a stratum's value is the ratio of
-    sums (no log, no ratio of single small counts); a smoothing spline with its penalty chosen by
-    generalised cross-validation goes through the strata (scipy ``make_smoothing_spline``).
+    sums (no log, no ratio of single small counts); a smoothing spline of the penalty ``PENALTY``
+    goes through the strata (scipy ``make_smoothing_spline``).
     """
     order = x.order[use[x.order]]
     n_strata = int(np.clip(len(order) // settings.min_stratum, 1, settings.gc_strata))
@@ -318,7 +318,8 @@ def _curve(
     # half a stratum lies beyond the outermost centre: the spline is linear there
     clamped = np.clip(x.distinct, at[0], at[-1])
     if len(centre) >= MIN_KNOTS:
-        fitted = make_smoothing_spline(centre, value, w=total / total.mean())(clamped)
+        spline = make_smoothing_spline(centre, value, w=total / total.mean(), lam=PENALTY)
+        fitted = spline(clamped)
     else:
         fitted = np.interp(clamped, centre, value)
     # A spline may dip below zero in a sparse tail. A strong bias goes on falling beyond the centre
@@ -330,6 +331,10 @@ def _curve(
 
 #: Least value of a curve as a share of its smallest stratum.
 FLOOR = 0.3
+#: Penalty of the spline on the square of its second derivative, for x a share between 0 and 1.
+#: scipy's generalised cross-validation looks for it from 0 to 30 to within 1e-5 and gave this value,
+#: its smallest, for nearly every library that the settings were validated with.
+PENALTY = 6.16e-6
 #: The smoothing spline needs at least five points.
 MIN_KNOTS = 5
 
