@@ -7,6 +7,7 @@ import gzip
 import shutil
 import struct
 import subprocess
+import sys
 import threading
 import tracemalloc
 import types
@@ -707,6 +708,22 @@ def run_count(repo_root, bins_file, path: Path, *more: str) -> Path:
     if end.value.code != 0:
         raise RuntimeError(f"exit code {end.value.code}")
     return out
+
+
+def test_counting_loads_no_linear_algebra_and_leaves_it_loadable(tmp_path, repo_root, bins_file):
+    """It is a third of the start; in a process of its own, because other tests load it."""
+    write_bam(tmp_path / "a.bam", pair(900, 120))
+    words = ["count", "--bam", "a.bam", "--bins", str(bins_file), "--sample", "S", "--config",
+             str(repo_root / "config" / "config.yaml"), "--output", "c.tsv.gz", "--output-lengths",
+             "l.tsv", "--output-reads", "r.tsv"]  # fmt: skip
+    code = (
+        "import sys; from ctcnv.cli import main\n"
+        f"try: main({words!r})\n"
+        "except SystemExit as end: assert end.code == 0\n"
+        "assert 'scipy.linalg' not in sys.modules\n"
+        "import scipy.linalg"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
 
 
 def test_the_command_writes_counts_lengths_and_reads(tmp_path, repo_root, bins_file):

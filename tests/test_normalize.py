@@ -301,6 +301,17 @@ def test_a_mappability_curve_is_taken_away():
     np.testing.assert_allclose(ratio, 1, atol=0.006)
 
 
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, NAN]), max_size=12))
+def test_a_covariate_is_sorted_as_numpy_sorts_it(values):
+    values = np.array(values)
+    found = step.Covariate.of(values)
+    distinct, code = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(found.distinct, distinct)
+    np.testing.assert_array_equal(found.code, code)
+    np.testing.assert_array_equal(found.distinct[found.code], values)
+    assert found.order.tolist() == np.argsort(values, kind="stable").tolist()
+
+
 def test_a_curve_of_one_stratum_is_flat():
     x = np.array([0.3, 0.4, 0.5])
     few = replace(SETTINGS, min_stratum=100)

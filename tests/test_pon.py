@@ -98,6 +98,31 @@ def test_a_germline_variant_of_one_normal_is_not_everybodys_factor():
     assert table["n_normals"].tolist() == [8] * 10 + [7] + [8] * 49
 
 
+def test_a_normal_that_says_nothing_is_none_of_the_panel():
+    rng = np.random.default_rng(4)
+    expected = np.full((5, 40), 300.0)
+    observed = rng.poisson(expected).astype(float)
+    silent = expected.copy()
+    silent[2] = NAN
+    others = [0, 1, 3, 4]
+    found, wanted = factors(observed, silent), factors(observed[others], expected[others])
+    assert (found.n_normals, found.used) == (4, others)
+    pd.testing.assert_frame_equal(found.table(bins_of(40)), wanted.table(bins_of(40)))
+    np.testing.assert_array_equal(found.without(3, bins_of(40)), wanted.without(2, bins_of(40)))
+
+
+def test_the_factors_do_not_depend_on_how_many_atoms_are_looked_at_together(monkeypatch):
+    rng = np.random.default_rng(5)
+    expected = np.full((6, 50), 200.0)
+    expected[1, 7] = NAN
+    observed = rng.poisson(200.0, expected.shape).astype(float)
+    observed[3, 10] = 0
+    whole = factors(observed, expected).table(bins_of(50))
+    monkeypatch.setattr(step, "PART", 7)
+    pd.testing.assert_frame_equal(factors(observed, expected).table(bins_of(50)), whole)
+    assert whole["n_normals"][10] == 5
+
+
 def test_with_two_normals_nothing_can_be_called_a_variant():
     found = factors([[100, 100], [100, 0]], [[100, 100], [100, 100]])
     assert found.keep.all()
@@ -401,6 +426,12 @@ def test_few_regions_vary_by_their_mean_square_and_many_by_their_quartiles():
     assert step._excess(np.tile(ratio, 2), np.tile(counts, 2)) == pytest.approx(-1e-6)
 
 
+def test_the_dispersion_needs_each_profile_once():
+    profiles = poisson_profiles(5, 0.05)
+    found = step.measured_dispersion(iter(profiles))
+    np.testing.assert_array_equal(found.tau, step.measured_dispersion(profiles).tau)
+
+
 def test_each_normal_is_compared_with_all_the_others():
     left = left_out(0)
     counts = sharing()[0]
@@ -472,6 +503,28 @@ def test_false_positives_of_the_panel_are_those_of_samples():
                                        normals=plasma.libraries())  # fmt: skip
         assert p_value > 0.001, name
     assert panel.n_normals == 6
+
+
+@pytest.mark.parametrize(("score", "wanted"), [(0.0, [100]), (1e6, [100, 300])])
+def test_only_a_normal_that_stands_out_is_compared_with_all_simulated_genomes(
+    monkeypatch, score, wanted
+):
+    drawn = []
+
+    def null_scores(*_, settings):
+        drawn.append(settings.null_draws)
+        scores = np.linspace(-1, 1, settings.null_draws)
+        return step.detection.Null(scores, np.zeros(len(scores)))
+
+    monkeypatch.setattr(step.detection, "null_scores", null_scores)
+    monkeypatch.setattr(step.detection, "detection_score", lambda *_, **__: (score, 0.1))
+    profile = plasma.profile_of(next(iter(plasma.normals(1, first=900).values()))).profile
+    _, p_value = step._fraction_of(
+        profile, dispersion=plasma.panel()[1], settings=replace(plasma.FAST, null_draws=300),
+        normals=plasma.libraries(),
+    )  # fmt: skip
+    assert drawn == wanted
+    assert (p_value > 0.1) == (score == 0.0)
 
 
 # --- waves ---

@@ -332,8 +332,8 @@ def _curve(
 #: Least value of a curve as a share of its smallest stratum.
 FLOOR = 0.3
 #: Penalty of the spline on the square of its second derivative, for x a share between 0 and 1.
-#: scipy's generalised cross-validation looks for it from 0 to 30 to within 1e-5 and gave this value,
-#: its smallest, for nearly every library that the settings were validated with.
+#: scipy's generalised cross-validation looks for it between 0 and 30 to within 1e-5 and gave this
+#: value, its smallest, for nearly every library that was looked at.
 PENALTY = 6.16e-6
 #: The smoothing spline needs at least five points.
 MIN_KNOTS = 5
