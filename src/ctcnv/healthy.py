@@ -81,7 +81,7 @@ def carried(profile: pd.DataFrame, summed: Windows, grid: Grid, normals: Summed)
     seen = normals.subset(inside)
     found = learned(seen.deviation, seen.expected)
     used = used_atoms(profile)
-    place = window_of(profile.loc[used, ["chrom", "start"]], grid.subset(inside))
+    place = window_of(profile[["chrom", "start"]], grid.subset(inside))[used]
     number = np.repeat(np.arange(len(summed.atoms)), summed.atoms)
     expected = profile["expected"].to_numpy(dtype=float)[used]
     known = place >= 0
