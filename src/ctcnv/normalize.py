@@ -346,13 +346,13 @@ def regions(chrom: NDArray[np.intp], base: Array, *, use: Mask) -> NDArray[np.in
     used = np.flatnonzero(use)
     of, mass = chrom[used], base[used]
     total = float(mass.sum())
+    ends = np.flatnonzero(np.append(np.diff(of), 1))[: len(of)] + 1
     following = 0
-    for one in pd.unique(of):
-        inside = of == one
-        reached = np.cumsum(mass[inside])
+    for low, high in itertools.pairwise([0, *ends.tolist()]):
+        reached = np.cumsum(mass[low:high])
         parts = max(1, round(REGIONS * float(reached[-1]) / total))
         place = (reached / reached[-1] * parts).astype(int)
-        number[used[inside]] = following + np.minimum(place, parts - 1)
+        number[used[low:high]] = following + np.minimum(place, parts - 1)
         following += parts
     return number
 
