@@ -98,7 +98,8 @@ def build(
     out and named. Raises ValueError when none is left.
     """
     reference = Reference.of(bins)
-    # Two matrices of normals and atoms are all that is kept: expectations with seven digits.
+    # Observed, expected, and expected by the others (leave_one_out) are all that is kept of the
+    # normals; expectations with seven digits.
     expected = np.empty(observed.shape, dtype=np.float32)
     alone = []
     for i, counted in enumerate(observed):
