@@ -46,7 +46,11 @@ on the size of the BAM.
 
 hg38 in 10-kb atoms with made-up bases and counts, {normals}; the last column is the limit that the
 project set itself, for a panel of 100 normals. Time and memory of `pon` grow with the number of
-normals: 100 are far beyond the limit and took 5 GB before the run was ended.
+normals: it keeps three matrices of normals and atoms, 4 MB per normal. More than half of `call` is
+the tumor fraction. The load of the
+machine (processes that ran or waited, on average over a minute) was up to {load:.0f}: where it is
+above the number of cores, wall times are several times those of a quiet machine, and CPU times are
+longer, too.
 
 {sample}
 
@@ -138,6 +142,7 @@ def main() -> int:
         repeats=counting["repeats"].max(), slope=slope, limit_slope=limit_slope,
         slope_ratio=slope / limit_slope, start=cpu(own, few) - slope * few / 1e6,
         mb_per_million=bam.stat().st_size / many, normals=normals.removeprefix("pon, "),
+        load=sample["load"].max(),
     )  # fmt: skip
     (DOCS / "performance.md").write_text(text)
     picture(counting, DOCS / "img" / "performance.svg")

@@ -8,6 +8,7 @@ process, as the workflow runs it; its limits are those that the project set itse
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -101,7 +102,8 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
         uses = [processes.measure(command, log) for _ in range(times)]
         use, (of, limit, limit_mb) = processes.medians(uses), limits
         rows.append({"step": name, "cpu": use.cpu, "wall": use.wall, "peak_mb": use.peak,
-                     "limit_of": of, "limit": limit, "limit_mb": limit_mb})  # fmt: skip
+                     "limit_of": of, "limit": limit, "limit_mb": limit_mb,
+                     "load": os.getloadavg()[0]})  # fmt: skip
         print(f"{name:24} {use.cpu:7.2f} CPU-s {use.wall:7.2f} s {use.peak:6.0f} MB", flush=True)
 
     none = float("nan")

@@ -190,7 +190,8 @@ def normals(n: int, *, first: int = 100, library: Library = USUAL) -> dict[str, 
 def build_panel(donors: dict[str, pd.DataFrame], **changes: object) -> pon.PonResult:
     """The panel of these donors."""
     return pon.build(
-        list(donors.values()), list(donors), bins(), gene_table(),
+        np.stack([one["fragments"].to_numpy() for one in donors.values()]), list(donors), bins(),
+        gene_table(),
         normalize_settings=SETTINGS["normalize"], settings=replace(SETTINGS["pon"], **changes),
         fraction_settings=FAST, genes_settings=SETTINGS["genes"],
     )  # fmt: skip

@@ -301,10 +301,23 @@ def test_a_mappability_curve_is_taken_away():
     np.testing.assert_allclose(ratio, 1, atol=0.006)
 
 
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, NAN]), max_size=12))
+def test_a_covariate_is_sorted_as_numpy_sorts_it(values):
+    values = np.array(values)
+    found = step.Covariate.of(values)
+    distinct, code = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(found.distinct, distinct)
+    np.testing.assert_array_equal(found.code, code)
+    np.testing.assert_array_equal(found.distinct[found.code], values)
+    assert found.order.tolist() == np.argsort(values, kind="stable").tolist()
+
+
 def test_a_curve_of_one_stratum_is_flat():
     x = np.array([0.3, 0.4, 0.5])
     few = replace(SETTINGS, min_stratum=100)
-    curve = step._curve(x, np.array([5.0, 1, 3]), np.ones(3), np.ones(3, dtype=bool), few)
+    curve = step._curve(
+        step.Covariate.of(x), np.array([5.0, 1, 3]), np.ones(3), np.ones(3, dtype=bool), few
+    )
     np.testing.assert_allclose(curve, 1)
 
 
@@ -315,14 +328,14 @@ def test_a_curve_of_two_strata_is_their_ratios_of_sums_joined_by_a_line():
     observed = np.array([10.0, 20, 4, 6, 99, 99])
     base = np.full(6, 10.0)
     two = replace(SETTINGS, min_stratum=2, gc_strata=2)
-    curve = step._curve(x, observed, base, use, two)
+    curve = step._curve(step.Covariate.of(x), observed, base, use, two)
     # a and d are clamped to the centres of the strata; b is a quarter of the way down
     np.testing.assert_allclose(curve[:5], [1.5, 1.25, 0.75, 0.5, 1.0])
     assert np.isnan(curve[5])
 
 
 def test_regions_divide_a_chromosome_by_what_is_expected():
-    chrom = np.array(["chr1"] * 6 + ["chr2"] * 2, dtype=object)
+    chrom = np.array([0] * 6 + [1] * 2)
     base = np.array([1.0, 1, 1, 1, 1, 1, NAN, 3.0])
     use = np.isfinite(base)
     number = step.regions(chrom, base, use=use)
@@ -390,8 +403,9 @@ def test_sex_between_the_bounds_is_unclear_and_leaves_x_and_y_out(female):
 
 
 def sex_of(chrom, observed, expected):
+    on_x, on_y = (np.array([name == wanted for name in chrom]) for wanted in ("X", "Y"))
     return step.infer_sex(
-        pd.Series(chrom), np.array(observed), np.array(expected), settings=SETTINGS
+        np.array(observed), np.array(expected), on_x=on_x, on_y=on_y, settings=SETTINGS
     )
 
 
@@ -414,7 +428,8 @@ def test_sex_is_not_told_without_y_atoms_or_without_x_fragments():
     ("sex", "expected"), [("male", [2, 1, 1]), ("female", [2, 2, 0]), (None, [2, 2, 0])]
 )
 def test_copies_of_a_normal_cell(sex, expected):
-    assert step.normal_copies(pd.Series(["chr5", "X", "chrY"]), sex).tolist() == expected
+    on_x, on_y = np.array([False, True, False]), np.array([False, False, True])
+    assert step.normal_copies(on_x, on_y, sex).tolist() == expected
 
 
 # --- noise ---

@@ -106,6 +106,17 @@ def test_the_table_is_the_same_whatever_the_order_of_the_normals():
     pd.testing.assert_frame_equal(one, two, rtol=1e-9)
 
 
+def test_the_window_of_an_atom_is_that_of_its_chromosome_in_which_it_begins():
+    atoms = atoms_of([("chr2", 3), ("chr1", 3), ("chrX", 1)])
+    first = int(atoms["end"][0])
+    grid = step.Grid(  # in another order than the atoms, with a gap, and one chromosome unknown
+        np.array(["chr1", "chr3", "chr2", "chr2"], dtype=object),
+        np.array([0, 0, 0, 2 * first]), np.array([2 * first, first, first, 3 * first]),
+    )  # fmt: skip
+    assert step.window_of(atoms, grid).tolist() == [2, -1, 3, 0, 0, -1, -1]
+    assert step.window_of(atoms, grid.subset(np.zeros(4, dtype=bool))).tolist() == [-1] * 7
+
+
 def test_a_panel_that_left_none_out_has_no_rows():
     assert step.table({}, panel().pon).empty
     names, grid, found = step.read(NORMALS.empty())

@@ -12,7 +12,7 @@ import pytest
 
 from ctcnv import pon as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.normalize import Windows, sample_dispersion
+from ctcnv.normalize import sample_dispersion
 from ctcnv.normals import window_of
 from ctcnv.pon import Factors
 from ctcnv.schema import (
@@ -80,14 +80,12 @@ def test_leaving_one_normal_out_leaves_its_sums_out():
     expected = np.full((4, 50), 100.0)
     observed = rng.poisson(expected).astype(float)
     found = factors(observed, expected)
-    panel = found.without(2, bins_of(50))
+    without = found.without(2, bins_of(50))
     others = [0, 1, 3]
     s = found.shrinkage
     wanted = (observed[others].sum(0) + s) / (expected[others].sum(0) + s)
-    np.testing.assert_allclose(panel.factor[:49], wanted[:49])
-    assert panel.n_normals == 3
-    assert np.isnan(panel.factor[49])
-    assert panel.reason[49] == "masked"
+    np.testing.assert_allclose(without[:49], wanted[:49])
+    assert np.isnan(without[49])
 
 
 def test_a_germline_variant_of_one_normal_is_not_everybodys_factor():
@@ -98,6 +96,31 @@ def test_a_germline_variant_of_one_normal_is_not_everybodys_factor():
     table = factors(observed, expected).table(bins_of(60))
     assert table["factor"][10] == pytest.approx(1, abs=0.06)
     assert table["n_normals"].tolist() == [8] * 10 + [7] + [8] * 49
+
+
+def test_a_normal_that_says_nothing_is_none_of_the_panel():
+    rng = np.random.default_rng(4)
+    expected = np.full((5, 40), 300.0)
+    observed = rng.poisson(expected).astype(float)
+    silent = expected.copy()
+    silent[2] = NAN
+    others = [0, 1, 3, 4]
+    found, wanted = factors(observed, silent), factors(observed[others], expected[others])
+    assert (found.n_normals, found.used) == (4, others)
+    pd.testing.assert_frame_equal(found.table(bins_of(40)), wanted.table(bins_of(40)))
+    np.testing.assert_array_equal(found.without(3, bins_of(40)), wanted.without(2, bins_of(40)))
+
+
+def test_the_factors_do_not_depend_on_how_many_atoms_are_looked_at_together(monkeypatch):
+    rng = np.random.default_rng(5)
+    expected = np.full((6, 50), 200.0)
+    expected[1, 7] = NAN
+    observed = rng.poisson(200.0, expected.shape).astype(float)
+    observed[3, 10] = 0
+    whole = factors(observed, expected).table(bins_of(50))
+    monkeypatch.setattr(step, "PART", 7)
+    pd.testing.assert_frame_equal(factors(observed, expected).table(bins_of(50)), whole)
+    assert whole["n_normals"][10] == 5
 
 
 def test_with_two_normals_nothing_can_be_called_a_variant():
@@ -399,13 +422,14 @@ def test_few_regions_vary_by_their_mean_square_and_many_by_their_quartiles():
     ratio = np.ones(20)
     ratio[7] = 1.2
     counts = np.full(20, 1e6)
-    names = np.array([f"chr{i + 1}" for i in range(20)], dtype=object)
-    start = np.zeros(20, dtype=np.int64)
-    few = Windows(names, start, start + 1, np.ones(20, int), ratio * counts, counts)
-    assert step._excess(few) == pytest.approx(0.04 / 20 - 1e-6)
-    many = Windows(*(np.tile(getattr(few, name), 2) for name in
-                     ("chrom", "start", "end", "atoms", "observed", "expected")))  # fmt: skip
-    assert step._excess(many) == pytest.approx(-1e-6)
+    assert step._excess(ratio, counts) == pytest.approx(0.04 / 20 - 1e-6)
+    assert step._excess(np.tile(ratio, 2), np.tile(counts, 2)) == pytest.approx(-1e-6)
+
+
+def test_the_dispersion_needs_each_profile_once():
+    profiles = poisson_profiles(5, 0.05)
+    found = step.measured_dispersion(iter(profiles))
+    np.testing.assert_array_equal(found.tau, step.measured_dispersion(profiles).tau)
 
 
 def test_each_normal_is_compared_with_all_the_others():
@@ -414,7 +438,7 @@ def test_each_normal_is_compared_with_all_the_others():
     table = plasma.build_panel(counts, waves=0).pon
     made = list(left.others(table))
     assert len(made) == len(counts)
-    grid, every = step.normals_step.together([n.profile for n in left.normalized.values()], table)
+    grid, every = step.normals_step.together(left.profiles(), table)
     for i, (of, others) in enumerate(made):
         np.testing.assert_array_equal(of.start, grid.start)
         np.testing.assert_array_equal(others.observed, np.delete(every.observed, i, axis=0))
@@ -445,7 +469,7 @@ def test_regional_noise_is_what_large_regions_vary_beyond_counting():
 def checks(noises, p_values=None):
     values = p_values or [0.5] * len(noises)
     return {
-        f"N{i}": step._Check(noise, 0.01, p)
+        f"N{i}": step._Check(noise, 0.01, p, Dispersion(np.ones(1), np.zeros(1)))
         for i, (noise, p) in enumerate(zip(noises, values, strict=True))
     }
 
@@ -481,6 +505,28 @@ def test_false_positives_of_the_panel_are_those_of_samples():
     assert panel.n_normals == 6
 
 
+@pytest.mark.parametrize(("score", "wanted"), [(0.0, [100]), (1e6, [100, 300])])
+def test_only_a_normal_that_stands_out_is_compared_with_all_simulated_genomes(
+    monkeypatch, score, wanted
+):
+    drawn = []
+
+    def null_scores(*_, settings):
+        drawn.append(settings.null_draws)
+        scores = np.linspace(-1, 1, settings.null_draws)
+        return step.detection.Null(scores, np.zeros(len(scores)))
+
+    monkeypatch.setattr(step.detection, "null_scores", null_scores)
+    monkeypatch.setattr(step.detection, "detection_score", lambda *_, **__: (score, 0.1))
+    profile = plasma.profile_of(next(iter(plasma.normals(1, first=900).values()))).profile
+    _, p_value = step._fraction_of(
+        profile, dispersion=plasma.panel()[1], settings=replace(plasma.FAST, null_draws=300),
+        normals=plasma.libraries(),
+    )  # fmt: skip
+    assert drawn == wanted
+    assert (p_value > 0.1) == (score == 0.0)
+
+
 # --- waves ---
 
 #: Normals that share one wave of 3 %, each as far out as these.
@@ -505,14 +551,14 @@ def sharing():
 @functools.cache
 def left_out(most):
     counts = sharing()[0]
-    alone = [step.normalize(one, plasma.bins(), panel=None,
-                            settings=plasma.SETTINGS["normalize"])
-             for one in counts.values()]  # fmt: skip
+    reference = step.Reference.of(plasma.bins())
     seen = np.vstack([one["fragments"].to_numpy(dtype=float) for one in counts.values()])
-    wanted = np.vstack([one.profile["expected"].to_numpy(dtype=float) for one in alone])
+    wanted = np.vstack([step.expectation(one, reference, factor=None,
+                                         settings=plasma.SETTINGS["normalize"]).expected
+                        for one in seen])  # fmt: skip
     made = factors(seen, wanted)
     return step.leave_one_out(
-        counts, plasma.bins(), made, made.table(plasma.bins()),
+        list(counts), plasma.bins(), reference, made, made.table(plasma.bins()),
         normalize_settings=plasma.SETTINGS["normalize"], most=most,
     )  # fmt: skip
 
@@ -525,8 +571,7 @@ def slope(values, on, use):
 def test_what_normals_share_is_no_noise_of_theirs():
     """A wave of 3 % out of nine normals of ten: at most half of it is left at any size."""
     with_waves, without = (
-        step.measured_dispersion([one.profile for name, one in left_out(most).normalized.items()
-                                  if name != "N0"])
+        step.measured_dispersion(list(left_out(most).profiles())[1:])
         for most in (SETTINGS.waves, 0)
     )  # fmt: skip
     assert without.at(1) == pytest.approx(0.03, rel=0.3)
@@ -538,14 +583,11 @@ def test_what_normals_share_is_no_noise_of_theirs():
 def test_what_one_normal_alone_has_stays_in_it():
     """Its own deviation has no part in the waves that it is corrected by, only in the panel's."""
     _, shared, own = sharing()
-    before, after = (left_out(most).normalized["N0"] for most in (0, SETTINGS.waves))
-    assert after.noise == step.noise_over_counting(after.profile) != before.noise
-    plain, made = before.profile, after.profile
+    plain, made = (left_out(most).profile(0) for most in (0, SETTINGS.waves))
     use = np.flatnonzero(is_autosome(plain["chrom"]) & plain["expected"].notna())
     ratio = [(one["observed"] / one["expected"]).to_numpy() for one in (plain, made)]
     assert slope(ratio[1], own, use) > 0.95 * slope(ratio[0], own, use) > 0.05
     assert abs(slope(ratio[1], shared, use)) < 0.3 * slope(ratio[0], shared, use)
-    assert after.waves == pytest.approx(0.03 * 1.5, rel=0.4)
     waves = Waves.from_frame(left_out(SETTINGS.waves).waves)
     window = window_of(plain, waves.grid)
     at = np.flatnonzero(window >= 0)

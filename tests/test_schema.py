@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctcnv import schema
-from ctcnv.schema import Column, Table, chrom_key, is_autosome
+from ctcnv.schema import BINS, Column, Table, chrom_key, chrom_keys, is_autosome, numbered
 
 THING = Table(
     "thing", 3,
@@ -123,3 +123,27 @@ def test_autosomes_are_1_to_22():
     names = ["chr1", "22", "X", "chrY", "M", "23", "chr0", "chr1_random"]
     assert is_autosome(pd.Series(names)).tolist() == [True, True, *([False] * 6)]
     assert is_autosome(np.array([], dtype=object)).tolist() == []
+
+
+def test_chromosomes_are_kept_as_categories_in_the_order_in_which_they_appear():
+    frame = BINS.check(
+        pd.DataFrame({"chrom": ["chr2", "chr2", 1, "1", "chrX"], "start": 0, "end": 1, "gc": 0.5,
+                      "callable": 1.0, "mappability": None, "usable": True, "reason": None})
+    )  # fmt: skip
+    assert frame["chrom"].cat.categories.tolist() == ["chr2", "1", "chrX"]
+    assert frame["chrom"].tolist() == ["chr2", "chr2", "1", "1", "chrX"]
+    with pytest.raises(ValueError, match="row 2: chrom is empty"):
+        BINS.check(frame.assign(chrom=["chr2", None, "1", "1", "chrX"]))
+
+
+@given(st.lists(st.sampled_from(["chr1", "2", "chrX", "Y", "chrUn", "22"])))
+def test_categories_and_text_are_told_apart_alike(names):
+    text = np.array(names, dtype=object)
+    category = pd.Series(
+        pd.Categorical(names, categories=["2", "Y", "chr1", "22", "chrX", "chrUn"])
+    )
+    codes, distinct = numbered(category)
+    assert distinct[codes].tolist() == names
+    assert is_autosome(category).tolist() == is_autosome(text).tolist()
+    assert chrom_keys(category).tolist() == chrom_keys(text).tolist()
+    assert is_autosome(text).tolist() == [name in ("chr1", "2", "22") for name in names]

@@ -151,7 +151,8 @@ def panel(counts: dict[str, pd.DataFrame], bins: pd.DataFrame, genes: pd.DataFra
     The outlier check of each donor has fewer simulated genomes behind it than in ``ctcnv pon``.
     """
     made = pon.build(
-        list(counts.values()), list(counts), bins, genes,
+        np.stack([one["fragments"].to_numpy() for one in counts.values()]), list(counts), bins,
+        genes,
         normalize_settings=SETTINGS["normalize"], settings=SETTINGS["pon"],
         fraction_settings=replace(SETTINGS["fraction"], null_draws=CHECK_DRAWS),
         genes_settings=SETTINGS["genes"],

@@ -121,22 +121,18 @@ def panel_of(
     counts: Sequence[pd.DataFrame], bins: pd.DataFrame, settings: dict[str, object]
 ) -> tuple[Panel, Dispersion, Libraries]:
     """Panel, over-dispersion and windows of these donors, all used."""
-    alone = [
-        normalize.normalize(one, bins, panel=None, settings=settings["normalize"]) for one in counts
-    ]
-    factors = pon.Factors(
-        np.vstack([one["fragments"].to_numpy(dtype=float) for one in counts]),
-        np.vstack([one.profile["expected"].to_numpy(dtype=float) for one in alone]),
-        settings=settings["pon"],
-    )
+    reference = normalize.Reference.of(bins)
+    seen = np.stack([one["fragments"].to_numpy() for one in counts])
+    alone = [normalize.expectation(one, reference, factor=None, settings=settings["normalize"])
+             for one in seen]  # fmt: skip
+    factors = pon.Factors(seen, np.stack([one.expected for one in alone]), settings=settings["pon"])
     table = factors.table(bins)
     left = pon.leave_one_out(
-        {str(k): one for k, one in enumerate(counts)}, bins, factors, table,
+        [str(k) for k in range(len(counts))], bins, reference, factors, table,
         normalize_settings=settings["normalize"], most=settings["pon"].waves,
     )  # fmt: skip
-    profiles = [one.profile for one in left.normalized.values()]
-    return (pon.panel_of(table, left.waves), pon.measured_dispersion(profiles),
-            normals.together(profiles, table))  # fmt: skip
+    return (pon.panel_of(table, left.waves), pon.measured_dispersion(left.profiles()),
+            left.together(table))  # fmt: skip
 
 
 def deviation(tumor: Tumor) -> float:

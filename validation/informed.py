@@ -19,7 +19,7 @@ from scipy.special import ndtri
 from ctcnv import fraction, informed, normals, palette, segment, track
 from ctcnv.dispersion import Dispersion
 from ctcnv.io import tables
-from ctcnv.normalize import normalize, sample_dispersion
+from ctcnv.normalize import Reference, expectation, normalize, sample_dispersion
 from ctcnv.pon import Factors, leave_one_out, measured_dispersion, panel_of
 from ctcnv.schema import (
     BINS,
@@ -346,18 +346,16 @@ def platforms(results: Path, *, templates: int, seed: int) -> pd.DataFrame:
         ("other platform", miseq, nextseq), ("other platform", nextseq, miseq),
         ("same platform", nextseq[::2], nextseq[1::2]),
     ):  # fmt: skip
-        alone = [normalize(counts[n], bins, panel=None, settings=use["normalize"]).profile
-                 for n in of_panel]  # fmt: skip
-        factors = Factors(
-            np.vstack([counts[n]["fragments"].to_numpy(dtype=float) for n in of_panel]),
-            np.vstack([p["expected"].to_numpy(dtype=float) for p in alone]), settings=use["pon"],
-        )  # fmt: skip
+        known = Reference.of(bins)
+        seen = np.stack([counts[n]["fragments"].to_numpy() for n in of_panel])
+        alone = [expectation(one, known, factor=None, settings=use["normalize"]) for one in seen]
+        factors = Factors(seen, np.stack([one.expected for one in alone]), settings=use["pon"])
         pon = factors.table(bins)
         made = leave_one_out(
-            {n: counts[n] for n in of_panel}, bins, factors, pon,
+            of_panel, bins, known, factors, pon,
             normalize_settings=use["normalize"], most=use["pon"].waves,
         )  # fmt: skip
-        left = {n: one.profile for n, one in made.normalized.items()}
+        left = dict(zip(made.names, made.profiles(), strict=True))
         panel, table = panel_of(pon, made.waves), normals.table(left, pon)
         noise = measured_dispersion(list(left.values()))
         healthy = {n: normalize(counts[n], bins, panel=panel, settings=use["normalize"]).profile

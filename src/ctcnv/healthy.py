@@ -81,12 +81,13 @@ def carried(profile: pd.DataFrame, summed: Windows, grid: Grid, normals: Summed)
     seen = normals.subset(inside)
     found = learned(seen.deviation, seen.expected)
     used = used_atoms(profile)
-    place = window_of(profile.loc[used, ["chrom", "start"]], grid.subset(inside))
+    place = window_of(profile[["chrom", "start"]], grid.subset(inside))[used]
     number = np.repeat(np.arange(len(summed.atoms)), summed.atoms)
     expected = profile["expected"].to_numpy(dtype=float)[used]
     known = place >= 0
-    share = np.zeros((len(summed.atoms), int(inside.sum())))
-    np.add.at(share, (number[known], place[known]), expected[known])
+    shape = (len(summed.atoms), int(inside.sum()))
+    cell = number[known] * shape[1] + place[known]
+    share = np.bincount(cell, expected[known], minlength=shape[0] * shape[1]).reshape(shape)
     total = share.sum(axis=1)
     share[total > 0] /= total[total > 0, None]
     own = share**2 @ found.own

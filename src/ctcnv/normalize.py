@@ -23,7 +23,7 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import difference_sd
-from ctcnv.schema import chrom_key, chrom_keys, is_autosome
+from ctcnv.schema import chrom_key, is_autosome, numbered
 from ctcnv.waves import Waves, without_waves
 
 Array = NDArray[np.float64]
@@ -92,79 +92,166 @@ def normalize(
     A library with fewer fragments than ``settings.min_fragments`` gives a profile without any
     expectation, which later steps carry to the reader as "failed".
     """
+    reference = Reference.of(bins)
     observed = counts["fragments"].to_numpy(dtype=float)
+    factor = None if panel is None else panel.factor
+    found = expectation(observed, reference, factor=factor, settings=settings)
     usable = bins["usable"].to_numpy(dtype=bool)
     reason = bins["reason"].to_numpy(dtype=object).copy()
-    base = _base(bins)
     if panel is not None:
         left_out = usable & ~np.isfinite(panel.factor)
         reason[left_out] = panel.reason[left_out]
         usable = usable & ~left_out
-        base = base * np.where(usable, panel.factor, np.nan)
-    unknown_gc = usable & ~np.isfinite(bins["gc"].to_numpy(dtype=float))
+    unknown_gc = usable & ~np.isfinite(reference.gc.values)
     reason[unknown_gc] = "GC not known"
     usable = usable & ~unknown_gc
-    autosomal = is_autosome(bins["chrom"])
-    fragments = int(observed[usable & autosomal].sum())
-    if fragments < settings.min_fragments:
-        log.warning("%d fragments on usable autosomal atoms: too few to say anything", fragments)
+    if not found.sufficient:
+        log.warning("%d fragments on usable autosomal atoms: too few to say anything",
+                    found.fragments)  # fmt: skip
         reason[usable] = "too few fragments"
-        return Normalized(_profile(bins, observed, np.full(len(bins), np.nan),
-                                   np.full(len(bins), 2), reason), None, fragments,
-                          float("nan"))  # fmt: skip
-    curve = bias_curve(bins, observed, base, use=usable & autosomal, settings=settings)
-    expected = np.where(usable, base * curve, np.nan)
-    used = usable & autosomal
-    expected *= observed[used].sum() / expected[used].sum()
-    sex = infer_sex(bins["chrom"], observed, expected, settings=settings)
-    copies = normal_copies(bins["chrom"], sex)
-    keys = chrom_keys(bins["chrom"])
-    sexual = (keys == "X") | (keys == "Y")
-    unclear = usable & sexual & (sex is None)
-    absent = usable & (copies == 0)
-    reason[unclear] = "sex unclear"
-    if sex is not None:
-        reason[absent] = "no Y in a female"
-    expected[unclear | absent] = np.nan
-    expected *= copies / 2
-    profile = _profile(bins, observed, expected, copies, reason)
+    elif found.sex is None:
+        reason[usable & reference.sexual] = "sex unclear"
+    else:
+        reason[usable & (found.copies == 0)] = "no Y in a female"
+    reason[np.isfinite(found.expected)] = None
+    profile = profile_of(bins, observed, found.expected, found.copies)
+    profile = profile.assign(reason=pd.Series(reason, index=profile.index, dtype=object))
     waves = 0.0
     if panel is not None and panel.waves is not None:
         profile, waves = without_waves(profile, panel.waves)
-    return Normalized(profile, sex, fragments, noise_over_counting(profile), waves)
+    noise = noise_over_counting(profile)
+    return Normalized(profile, found.sex, found.fragments, noise, waves)
 
 
-def _base(bins: pd.DataFrame) -> Array:
-    """Callable bases of each atom; NaN where it is not usable."""
-    length = (bins["end"] - bins["start"]).to_numpy(dtype=float)
-    callable_share = bins["callable"].to_numpy(dtype=float)
-    return np.where(bins["usable"].to_numpy(dtype=bool), length * callable_share, np.nan)
-
-
-def _profile(
-    bins: pd.DataFrame, observed: Array, expected: Array, copies: NDArray[np.int_],
-    reason: NDArray[np.object_],
+def profile_of(
+    bins: pd.DataFrame, observed: NDArray[np.integer | np.floating], expected: Array,
+    copies: NDArray[np.int64],
 ) -> pd.DataFrame:  # fmt: skip
-    return pd.DataFrame(
-        {
-            "chrom": bins["chrom"].to_numpy(),
-            "start": bins["start"].to_numpy(),
-            "end": bins["end"].to_numpy(),
-            "observed": observed.astype(np.int64),
-            "expected": expected,
-            "normal_copies": copies,
-            "reason": pd.Series(reason, dtype=object)
-            .where(~np.isfinite(expected), None)
-            .to_numpy(),
-        }
+    """The PROFILE table of a library but for the reasons; places are shared with ``bins``."""
+    places = bins[["chrom", "start", "end"]].reset_index(drop=True)
+    return places.assign(
+        observed=observed.astype(np.int64), expected=expected, normal_copies=copies
     )
+
+
+# Expectation ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Covariate:
+    """A property of the atoms that their yield depends on, sorted once for all libraries.
+
+    values : (n,) NaN = not known; order : (n,) the atoms by value; distinct : (m,) the values that
+    occur, of which atom i has number ``code[i]``.
+    """
+
+    values: Array
+    order: NDArray[np.intp]
+    distinct: Array
+    code: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, values: Array) -> Covariate:
+        """Sort the values."""
+        order = np.argsort(values, kind="stable")
+        ranked = values[order]
+        # those that are not known come last, as one value
+        new = (ranked[1:] != ranked[:-1]) & ~np.isnan(ranked[:-1])
+        new = np.concatenate([[True], new])[: len(values)]
+        code = np.empty(len(values), dtype=np.intp)
+        code[order] = np.cumsum(new) - 1
+        return cls(values, order, ranked[new], code)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The atoms of a reference as every library needs them, each (n,).
+
+    base : callable bases, NaN where an atom is not usable; chrom : number of the chromosome.
+    """
+
+    base: Array
+    gc: Covariate
+    mappability: Covariate
+    chrom: NDArray[np.intp]
+    autosomal: Mask
+    on_x: Mask
+    on_y: Mask
+
+    @classmethod
+    def of(cls, bins: pd.DataFrame) -> Reference:
+        """From the table BINS."""
+        length = (bins["end"] - bins["start"]).to_numpy(dtype=float)
+        usable = bins["usable"].to_numpy(dtype=bool)
+        codes, names = numbered(bins["chrom"])
+        keys = [chrom_key(str(name)) for name in names]
+        on_x, on_y = (
+            np.array([*(key == wanted for key in keys), False])[codes] for wanted in ("X", "Y")
+        )
+        return cls(
+            np.where(usable, length * bins["callable"].to_numpy(dtype=float), np.nan),
+            Covariate.of(bins["gc"].to_numpy(dtype=float)),
+            Covariate.of(bins["mappability"].to_numpy(dtype=float)),
+            codes, is_autosome(bins["chrom"]), on_x, on_y,
+        )  # fmt: skip
+
+    @property
+    def sexual(self) -> Mask:
+        """Which atoms lie on X and Y."""
+        return self.on_x | self.on_y
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What is expected of a library, before waves.
+
+    expected : (n,) NaN = not used; copies : (n,) of a normal cell; fragments : on usable autosomal
+    atoms.
+    """
+
+    expected: Array
+    copies: NDArray[np.int64]
+    sex: str | None
+    fragments: int
+
+    @property
+    def sufficient(self) -> bool:
+        """Whether any atom carries an expectation."""
+        return bool(np.isfinite(self.expected).any())
+
+
+def expectation(
+    observed: Array, reference: Reference, *, factor: Array | None, settings: NormalizeSettings
+) -> Expectation:
+    """Expected fragments of each atom from all that were observed, (n,).
+
+    factor : (n,) of the panel, NaN = left out; None without a panel. A library with fewer fragments
+    than ``settings.min_fragments`` has no expectation.
+    """
+    base = reference.base if factor is None else reference.base * factor
+    usable = np.isfinite(base) & np.isfinite(reference.gc.values)
+    used = usable & reference.autosomal
+    fragments = int(observed[used].sum())
+    if fragments < settings.min_fragments:
+        nothing = np.full(len(observed), np.nan)
+        return Expectation(nothing, np.full(len(observed), 2), None, fragments)
+    curve = bias_curve(reference, observed, base, use=used, settings=settings)
+    expected = np.where(usable, base * curve, np.nan)
+    expected *= observed[used].sum() / expected[used].sum()
+    sex = infer_sex(observed, expected, on_x=reference.on_x, on_y=reference.on_y, settings=settings)
+    if sex is None:
+        expected[reference.sexual] = np.nan
+    copies = normal_copies(reference.on_x, reference.on_y, sex)
+    expected[copies == 0] = np.nan
+    expected *= copies / 2
+    return Expectation(expected, copies, sex, fragments)
 
 
 # Bias curves ---------------------------------------------------------------------------------
 
 
 def bias_curve(
-    bins: pd.DataFrame, observed: Array, base: Array, *, use: Mask, settings: NormalizeSettings
+    reference: Reference, observed: Array, base: Array, *, use: Mask, settings: NormalizeSettings
 ) -> Array:
     """Relative yield of each atom from its GC and mappability, for this library.
 
@@ -172,11 +259,11 @@ def bias_curve(
     copy number are estimated in turn, so that a gained GC-rich arm does not bend the curve.
     Returns (n,), 1 on average, NaN where GC is not known.
     """
-    gc = bins["gc"].to_numpy(dtype=float)
-    mappability = bins["mappability"].to_numpy(dtype=float)
-    use = use & np.isfinite(gc) & (base > 0)
-    has_map = bool(np.isfinite(mappability[use]).all()) and np.ptp(mappability[use]) > 0
-    region = regions(bins["chrom"].to_numpy(), base, use=use)
+    gc, mappability = reference.gc, reference.mappability
+    use = use & (base > 0)
+    known = mappability.values[use]
+    has_map = bool(np.isfinite(known).all()) and np.ptp(known) > 0
+    region = regions(reference.chrom, base, use=use)
     level = np.ones(len(observed))
     on_map = np.ones(len(observed))
     before = np.zeros(len(observed))
@@ -210,52 +297,62 @@ def _outlying(observed: Array, wanted: Array, fit: Mask, limit: float) -> Mask:
 CONVERGED = 1e-3
 
 
-def _curve(x: Array, observed: Array, base: Array, use: Mask, settings: NormalizeSettings) -> Array:
+def _curve(
+    x: Covariate, observed: Array, base: Array, use: Mask, settings: NormalizeSettings
+) -> Array:
     """Smooth ratio of observed to base as a function of x, evaluated at every atom.
 
     Atoms are grouped into strata of x with equally many atoms; a stratum's value is the ratio of
-    sums (no log, no ratio of single small counts); a smoothing spline with its penalty chosen by
-    generalised cross-validation goes through the strata (scipy ``make_smoothing_spline``).
+    sums (no log, no ratio of single small counts); a smoothing spline of the penalty ``PENALTY``
+    goes through the strata (scipy ``make_smoothing_spline``).
     """
-    inside = np.flatnonzero(use)
-    n_strata = int(np.clip(len(inside) // settings.min_stratum, 1, settings.gc_strata))
-    order = inside[np.argsort(x[inside], kind="stable")]
+    order = x.order[use[x.order]]
+    n_strata = int(np.clip(len(order) // settings.min_stratum, 1, settings.gc_strata))
     edges = np.linspace(0, len(order), n_strata + 1).astype(int)[:-1]
-    total = np.add.reduceat(base[order], edges)
+    at, weight = x.values[order], base[order]
+    total = np.add.reduceat(weight, edges)
     value = np.add.reduceat(observed[order], edges) / total
-    centre = np.add.reduceat(x[order] * base[order], edges) / total
+    centre = np.add.reduceat(at * weight, edges) / total
     distinct = np.concatenate([[True], np.diff(centre) > 1e-9])
     centre, value, total = centre[distinct], value[distinct], total[distinct]
     # half a stratum lies beyond the outermost centre: the spline is linear there
-    clamped = np.clip(x, x[inside].min(), x[inside].max())
+    clamped = np.clip(x.distinct, at[0], at[-1])
     if len(centre) >= MIN_KNOTS:
-        fitted = make_smoothing_spline(centre, value, w=total / total.mean())(clamped)
+        spline = make_smoothing_spline(centre, value, w=total / total.mean(), lam=PENALTY)
+        fitted = spline(clamped)
     else:
         fitted = np.interp(clamped, centre, value)
     # A spline may dip below zero in a sparse tail. A strong bias goes on falling beyond the centre
     # of the last stratum: a floor at its very value would make GC-rich chromosomes look lost.
     fitted = np.maximum(fitted, max(FLOOR * float(value.min()), 1e-3 * float(value.mean())))
-    mean = float(np.average(fitted[inside], weights=base[inside]))
-    return np.where(np.isfinite(x), fitted / mean, np.nan)
+    fitted /= float(np.average(fitted[x.code[order]], weights=weight))
+    return np.asarray(fitted[x.code])
 
 
 #: Least value of a curve as a share of its smallest stratum.
 FLOOR = 0.3
+#: Penalty of the spline on the square of its second derivative, for x a share between 0 and 1.
+#: scipy's generalised cross-validation looks for it between 0 and 30 to within 1e-5 and gave this
+#: value, its smallest, for nearly every library that was looked at.
+PENALTY = 6.16e-6
 #: The smoothing spline needs at least five points.
 MIN_KNOTS = 5
 
 
-def regions(chrom: NDArray[np.object_], base: Array, *, use: Mask) -> NDArray[np.int_]:
-    """Region number of each atom, -1 where not used: stretches of one chromosome with about equal
-    base, ``REGIONS`` in all."""
+def regions(chrom: NDArray[np.intp], base: Array, *, use: Mask) -> NDArray[np.int_]:
+    """Region number of each atom, -1 where not used: stretches of one chromosome, by its number
+    (n,), with about equal base, ``REGIONS`` in all."""
     number = np.full(len(base), -1)
-    total = float(base[use].sum())
+    used = np.flatnonzero(use)
+    of, mass = chrom[used], base[used]
+    total = float(mass.sum())
+    ends = np.flatnonzero(np.append(np.diff(of), 1))[: len(of)] + 1
     following = 0
-    for name in pd.unique(chrom[use]):
-        inside = np.flatnonzero(use & (chrom == name))
-        mass = np.cumsum(base[inside])
-        parts = max(1, round(REGIONS * float(mass[-1]) / total))
-        number[inside] = following + np.minimum((mass / mass[-1] * parts).astype(int), parts - 1)
+    for low, high in itertools.pairwise([0, *ends.tolist()]):
+        reached = np.cumsum(mass[low:high])
+        parts = max(1, round(REGIONS * float(reached[-1]) / total))
+        place = (reached / reached[-1] * parts).astype(int)
+        number[used[low:high]] = following + np.minimum(place, parts - 1)
         following += parts
     return number
 
@@ -285,16 +382,15 @@ def _regional_level(
 
 
 def infer_sex(
-    chrom: pd.Series, observed: Array, expected: Array, *, settings: NormalizeSettings
+    observed: Array, expected: Array, *, on_x: Mask, on_y: Mask, settings: NormalizeSettings
 ) -> str | None:
     """Female or male from the ratio of Y to X, or None when it cannot be told.
 
-    expected : (n,) as if every chromosome had two copies. The ratio of the two is used because a
-    tumor changes each alone; a lost Y in a male's tumor only dilutes it.
+    expected : (n,) as if every chromosome had two copies, NaN = not used; on_x, on_y : (n,). The
+    ratio of the two is used because a tumor changes each alone; a lost Y in a male's tumor only
+    dilutes it.
     """
-    key = chrom_keys(chrom)
-    known = np.isfinite(expected)
-    on_x, on_y = known & (key == "X"), known & (key == "Y")
+    on_x, on_y = (inside & np.isfinite(expected) for inside in (on_x, on_y))
     if expected[on_x].sum() < MIN_SEX_FRAGMENTS or not on_y.any():
         return None
     x = observed[on_x].sum() / expected[on_x].sum()
@@ -306,11 +402,11 @@ def infer_sex(
     return "female" if y / x <= settings.female_max_y_to_x else None
 
 
-def normal_copies(chrom: pd.Series, sex: str | None) -> NDArray[np.int_]:
-    """Copies of each atom in a normal cell: 2, on X and Y by sex (2 and 0 when sex is unclear)."""
-    of = {"X": 1 if sex == "male" else 2, "Y": 1 if sex == "male" else 0}
-    names = {name: of.get(chrom_key(str(name)), 2) for name in chrom.unique()}
-    return chrom.map(names).to_numpy(dtype=int)
+def normal_copies(on_x: Mask, on_y: Mask, sex: str | None) -> NDArray[np.int64]:
+    """Copies of each atom in a normal cell, (n,): 2, on X and Y by sex (2 and 0 when sex is
+    unclear)."""
+    of_x, of_y = (1, 1) if sex == "male" else (2, 0)
+    return np.where(on_x, of_x, np.where(on_y, of_y, 2))
 
 
 # Windows and noise ---------------------------------------------------------------------------
@@ -356,28 +452,67 @@ def windows(
     Atoms that are left out are skipped, so that a window holds the same evidence wherever it lies.
     With ``arms`` no window spans a centromere.
     """
-    expected = profile["expected"].to_numpy(dtype=float)
-    use = used_atoms(profile, autosomes=autosomes)
-    chrom = profile["chrom"].to_numpy(dtype=object)[use]
-    start = profile["start"].to_numpy(dtype=np.int64)[use]
-    end = profile["end"].to_numpy(dtype=np.int64)[use]
-    observed = profile["observed"].to_numpy(dtype=float)[use]
-    codes, _ = pd.factorize(chrom)
-    first = np.concatenate([[True], np.diff(codes) != 0]) if len(codes) else np.zeros(0, bool)
-    if arms:
-        first = arm_starts(start, end, first)
-    bounds = [*np.flatnonzero(first).tolist(), len(codes)] if len(codes) else []
-    edges: list[int] = []
-    for low, high in itertools.pairwise(bounds):
+    return Used.of(profile, autosomes=autosomes).windows(atoms=atoms, arms=arms)
+
+
+@dataclass(frozen=True)
+class Used:
+    """The atoms of a profile that carry an expectation, in order, to be summed at many sizes.
+
+    chrom : (n,) number of the chromosome in ``names``; start, end, observed, expected : (n,).
+    """
+
+    names: NDArray[np.object_]
+    chrom: NDArray[np.intp]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    observed: Array
+    expected: Array
+
+    @classmethod
+    def of(cls, profile: pd.DataFrame, *, autosomes: bool = True) -> Used:
+        """Those of the autosomes, or all."""
+        use = used_atoms(profile, autosomes=autosomes)
+        codes, names = numbered(profile["chrom"])
+        return cls(
+            names, codes[use],
+            profile["start"].to_numpy(dtype=np.int64)[use],
+            profile["end"].to_numpy(dtype=np.int64)[use],
+            profile["observed"].to_numpy(dtype=float)[use],
+            profile["expected"].to_numpy(dtype=float)[use],
+        )  # fmt: skip
+
+    def windows(self, *, atoms: int, arms: bool = False) -> Windows:
+        """Windows of this many atoms, see :func:`windows`."""
+        at = self._edges(atoms, arms=arms)
+        following = np.append(at[1:], len(self.chrom))[: len(at)]
+        return Windows(
+            self.names[self.chrom[at]], self.start[at], self.end[following - 1], following - at,
+            *self._sums(at),
+        )  # fmt: skip
+
+    def sums(self, *, atoms: int) -> tuple[Array, Array]:
+        """Observed and expected fragments of windows of this many atoms."""
+        return self._sums(self._edges(atoms, arms=False))
+
+    def _sums(self, at: NDArray[np.int64]) -> tuple[Array, Array]:
+        if len(at) == len(self.chrom):
+            return self.observed, self.expected
+        return np.add.reduceat(self.observed, at), np.add.reduceat(self.expected, at)
+
+    def _edges(self, atoms: int, *, arms: bool) -> NDArray[np.int64]:
+        """Where the windows begin."""
+        n = len(self.chrom)
+        first = np.concatenate([[True], np.diff(self.chrom) != 0])[:n]
+        if arms:
+            first = arm_starts(self.start, self.end, first)
+        bounds = [*np.flatnonzero(first).tolist(), n] if n else []
         # the last window of a chromosome takes what is left, so none is tiny
-        edges.extend(range(low, low + max(1, (high - low) // atoms) * atoms, atoms))
-    at = np.array(edges, dtype=int)
-    last = np.concatenate([at[1:], [len(codes)]]) - 1 if len(at) else at
-    return Windows(
-        chrom[at], start[at], end[last], np.diff(np.concatenate([at, [len(codes)]])),
-        np.add.reduceat(observed, at) if len(at) else observed,
-        np.add.reduceat(expected[use], at) if len(at) else observed,
-    )  # fmt: skip
+        edges = [
+            np.arange(low, low + max(1, (high - low) // atoms) * atoms, atoms)
+            for low, high in itertools.pairwise(bounds)
+        ]
+        return np.concatenate([np.zeros(0, dtype=np.int64), *edges])
 
 
 #: Windows used to measure noise hold about this many expected fragments: 3 % counting noise.
@@ -408,18 +543,19 @@ def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
     read off at which breakpoints touch few of the differences.
     """
     sizes, excess, errors = [], [], []
+    used = Used.of(profile)
     size = 1
     while True:
-        summed = windows(profile, atoms=size)
-        if len(summed.ratio) < MIN_WINDOWS_FOR_NOISE:
+        observed, expected = used.sums(atoms=size)
+        if len(expected) < MIN_WINDOWS_FOR_NOISE:
             break
-        counting = float(np.median(1 / summed.expected))
+        counting = float(np.median(1 / expected))
         # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
         if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
-            variance = difference_sd(summed.ratio) ** 2
+            variance = difference_sd(observed / expected) ** 2
             sizes.append(float(size))
             excess.append(variance - counting)
-            errors.append(variance * np.sqrt(8 / len(summed.ratio)))
+            errors.append(variance * np.sqrt(8 / len(expected)))
         size *= 2
     return np.array(sizes), np.array(excess), np.array(errors)
 

@@ -6,14 +6,14 @@ projects them on a patient's tumor and so learns what healthy plasma looks like 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv.schema import NORMALS, is_autosome
+from ctcnv.schema import NORMALS, is_autosome, numbered
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -22,6 +22,8 @@ Mask = NDArray[np.bool_]
 #: Windows of a genome, about 1 Mb in a human: finer than any event that tells a tumor fraction,
 #: and few enough for a table that holds every normal.
 N_WINDOWS = 3000
+#: No chromosome is as long as this, bp.
+LONGEST = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -68,33 +70,36 @@ def grid_of(atoms: pd.DataFrame) -> Grid:
     ``N_WINDOWS`` in all, whether the atoms are used or not; the rest of a chromosome joins its
     last window."""
     rows = np.flatnonzero(is_autosome(atoms["chrom"]))
-    chrom = atoms["chrom"].to_numpy(dtype=object)[rows]
+    chrom, names = numbered(atoms["chrom"])
+    chrom = chrom[rows]
     size = max(1, round(len(rows) / N_WINDOWS))
     first: list[int] = []
-    codes, names = pd.factorize(chrom)
-    for code in range(len(names)):
-        inside = np.flatnonzero(codes == code)
+    for code in pd.unique(chrom):
+        inside = np.flatnonzero(chrom == code)
         whole = max(1, len(inside) // size) * size
         first.extend(range(int(inside[0]), int(inside[0]) + whole, size))
     at = np.array(first, dtype=np.int64)
     last = np.append(at[1:], len(rows)) - 1 if len(at) else at
     start = atoms["start"].to_numpy(dtype=np.int64)[rows]
     end = atoms["end"].to_numpy(dtype=np.int64)[rows]
-    return Grid(chrom[at], start[at], end[last])
+    return Grid(names[chrom[at]], start[at], end[last])
 
 
 def window_of(atoms: pd.DataFrame, grid: Grid) -> Ints:
     """The window in which each atom begins, (atoms,); -1 outside of all."""
-    found = np.full(len(atoms), -1, dtype=np.int64)
-    chrom = atoms["chrom"].to_numpy(dtype=object)
+    if len(grid) == 0:
+        return np.full(len(atoms), -1, dtype=np.int64)
+    chrom, names = numbered(atoms["chrom"])
+    number = {name: i for i, name in enumerate(names)}
+    of_grid = np.array([number.get(name, len(names)) for name in grid.chrom], dtype=np.int64)
+    # chromosomes laid end to end, so that one sorted search serves all
     start = atoms["start"].to_numpy(dtype=np.int64)
-    for name in pd.unique(grid.chrom):
-        windows = np.flatnonzero(grid.chrom == name)
-        rows = np.flatnonzero(chrom == name)
-        place = np.searchsorted(grid.start[windows], start[rows], side="right") - 1
-        inside = (place >= 0) & (start[rows] < grid.end[windows][np.maximum(place, 0)])
-        found[rows[inside]] = windows[place[inside]]
-    return found
+    begins = of_grid * LONGEST + grid.start
+    order = np.argsort(begins, kind="stable")
+    place = np.searchsorted(begins[order], chrom * LONGEST + start, side="right") - 1
+    at = order[np.maximum(place, 0)]
+    inside = (place >= 0) & (of_grid[at] == chrom) & (start < grid.end[at])
+    return np.where(inside, at, -1)
 
 
 def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None) -> Summed:
@@ -111,7 +116,7 @@ def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None
     return Summed(atoms[None, :], seen[None, :].astype(float), wanted[None, :].astype(float))
 
 
-def together(profiles: Sequence[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
+def together(profiles: Iterable[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
     """Profiles, one or more with rows as in ``pon``, on common windows.
 
     Only atoms that the panel uses are summed, so that the sums are of the same atoms as a sample's.
@@ -134,7 +139,11 @@ def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
     """
     if not left:
         return NORMALS.empty()
-    grid, summed = together(list(left.values()), pon)
+    return frame(list(left), *together(left.values(), pon))
+
+
+def frame(names: Sequence[str], grid: Grid, summed: Summed) -> pd.DataFrame:
+    """The NORMALS table of libraries on common windows, in their order."""
     parts = [
         pd.DataFrame(
             {
@@ -143,29 +152,29 @@ def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:
                 "expected": summed.expected[i],
             }
         )
-        for i, name in enumerate(left)
+        for i, name in enumerate(names)
     ]  # fmt: skip
     return pd.concat(parts, ignore_index=True)
 
 
-def read(frame: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
+def read(table: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
     """Names, windows and sums of a NORMALS table.
 
     Raises ValueError when the normals are not all on the same windows.
     """
-    names = list(dict.fromkeys(frame["sample"]))
+    names = list(dict.fromkeys(table["sample"]))
     if not names:
         none = np.zeros((0, 0))
         return [], Grid(np.array([], object), np.array([], np.int64), np.array([], np.int64)), (
             Summed(none.astype(np.int64), none, none))  # fmt: skip
-    first = frame[frame["sample"] == names[0]]
+    first = table[table["sample"] == names[0]]
     n = len(first)
     grid = Grid(first["chrom"].to_numpy(dtype=object), first["start"].to_numpy(dtype=np.int64),
                 first["end"].to_numpy(dtype=np.int64))  # fmt: skip
     expected_names = np.repeat(np.array(names, dtype=object), n)
-    regular = len(frame) == n * len(names) and (frame["sample"].to_numpy() == expected_names).all()
+    regular = len(table) == n * len(names) and (table["sample"].to_numpy() == expected_names).all()
     for column, values in (("chrom", grid.chrom), ("start", grid.start), ("end", grid.end)):
-        regular = regular and bool((frame[column].to_numpy() == np.tile(values, len(names))).all())
+        regular = regular and bool((table[column].to_numpy() == np.tile(values, len(names))).all())
     if not regular:
         raise ValueError(
             "the table of normals does not have the same windows for every normal, in one order; "
@@ -177,8 +186,8 @@ def read(frame: pd.DataFrame) -> tuple[list[str], Grid, Summed]:
         names,
         grid,
         Summed(
-            frame["atoms"].to_numpy(dtype=np.int64).reshape(shape),
-            frame["observed"].to_numpy(dtype=float).reshape(shape),
-            frame["expected"].to_numpy(dtype=float).reshape(shape),
+            table["atoms"].to_numpy(dtype=np.int64).reshape(shape),
+            table["observed"].to_numpy(dtype=float).reshape(shape),
+            table["expected"].to_numpy(dtype=float).reshape(shape),
         ),
     )

@@ -8,8 +8,9 @@ normals that do not fit, and the rate of false positives of the very tests that 
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,21 +24,23 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
-    Normalized,
     Panel,
-    Windows,
-    noise_over_counting,
-    normalize,
+    Reference,
+    Used,
+    expectation,
+    normal_copies,
     own_dispersion,
+    profile_of,
     sample_dispersion,
-    windows,
 )
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import MAD_TO_SD, mad_sd
-from ctcnv.schema import WAVES
+from ctcnv.schema import NORMALS, WAVES
 from ctcnv.waves import MIN_NORMALS, Waves, waves_of, without_waves
 
 Array = NDArray[np.float64]
+Floats = NDArray[np.floating]
+Counted = NDArray[np.integer | np.floating]
 Mask = NDArray[np.bool_]
 
 log = logging.getLogger(__name__)
@@ -56,6 +59,11 @@ MIN_FRAGMENTS = 20
 RARE = 1 / 3
 #: Least typical spread of atoms: a shallow panel shows none in most of them.
 LEAST_SPREAD = 0.005
+#: Simulated genomes behind the first look at a p-value, and the p-value above which that is
+#: enough: ten of a hundred reached its score.
+FEW_DRAWS, CLEAR_P = 100, 0.1
+#: Atoms of all normals that are looked at together: a hundred normals take 13 MB.
+PART = 1 << 14
 #: A spread is believed when it stands out of its own counting error by this many deviations.
 SPREAD_SIGNIFICANCE = 3.0
 
@@ -73,19 +81,8 @@ class PonResult:
     n_normals: int
 
 
-@dataclass(frozen=True)
-class _Donors:
-    """Observed and expected fragments of all normals, each (normals, atoms); expected NaN = not
-    used (autosomes and, by sex, X and Y)."""
-
-    names: list[str]
-    observed: Array
-    expected: Array
-    normalized: list[Normalized]
-
-
 def build(
-    counts: Sequence[pd.DataFrame],
+    observed: Counted,
     names: Sequence[str],
     bins: pd.DataFrame,
     gene_table: pd.DataFrame,
@@ -95,43 +92,52 @@ def build(
     fraction_settings: FractionSettings,
     genes_settings: GenesSettings,
 ) -> PonResult:
-    """Build the panel from the count tables of the normals, all on the same bins.
+    """Build the panel from the fragments of the normals, (normals, atoms) in the order of ``bins``.
 
     Normals with too few fragments, far more noise than the rest, or the look of a tumor are left
     out and named. Raises ValueError when none is left.
     """
-    alone = [normalize(c, bins, panel=None, settings=normalize_settings) for c in counts]
-    reason = {
-        name: "too few fragments" for name, n in zip(names, alone, strict=True) if not n.sufficient
-    }
+    reference = Reference.of(bins)
+    # Observed, expected, and expected by the others (leave_one_out) are all that is kept of the
+    # normals; expectations with seven digits.
+    expected = np.empty(observed.shape, dtype=np.float32)
+    alone = []
+    for i, counted in enumerate(observed):
+        found = expectation(counted, reference, factor=None, settings=normalize_settings)
+        expected[i] = found.expected
+        alone.append(_Donor(names[i], found.fragments, found.sex, found.sufficient))
+    reason = {donor.name: "too few fragments" for donor in alone if not donor.sufficient}
+    for name, why in reason.items():
+        log.warning("normal %s is left out: %s", name, why)
     checks: dict[str, _Check] = {}
     remarks: dict[str, str] = {}
     while True:
         used = [i for i, name in enumerate(names) if name not in reason]
         if not used:
             raise ValueError(f"no normal can be used for the panel: {_first_reason(reason)}")
-        donors = _stack([names[i] for i in used], [counts[i] for i in used],
-                        [alone[i] for i in used])  # fmt: skip
-        factor = Factors(donors.observed, donors.expected, settings=settings)
+        factor = Factors(observed, expected, settings=settings)
+        table = factor.table(bins)
         if len(used) < MIN_FOR_LEAVE_ONE_OUT:
             log.warning(
                 "%d normals: too few to leave one out; the noise of each sample will be read off "
                 "itself and false-positive rates are not known", len(used),
             )  # fmt: skip
-            table, left = factor.table(bins), Left({}, WAVES.empty())
-            dispersion = _largest([own_dispersion(n.profile) for n in donors.normalized])
+            itself = Left(bins, reference, [names[i] for i in used], observed[used],
+                          expected[used], [alone[i].sex for i in used], WAVES.empty())  # fmt: skip
+            dispersion = _largest([own_dispersion(profile) for profile in itself.profiles()])
+            left = replace(itself, names=[])
             break
-        table = factor.table(bins)
         left = leave_one_out(
-            {names[i]: counts[i] for i in used}, bins, factor, table,
-            normalize_settings=normalize_settings, most=settings.waves,
+            names, bins, reference, factor, table, normalize_settings=normalize_settings,
+            most=settings.waves,
         )  # fmt: skip
-        dispersion = measured_dispersion([n.profile for n in left.normalized.values()])
+        dispersion = measured_dispersion(left.profiles())
         checks |= {
-            name: _check(n, dispersion, fraction_settings, normals=others)
-            for (name, n), others in zip(left.normalized.items(), left.others(table), strict=True)
+            name: _check(profile, dispersion, fraction_settings, normals=others)
+            for name, profile, others in zip(left.names, left.profiles(), left.others(table),
+                                             strict=True)
         }  # fmt: skip
-        outliers = _outliers({name: checks[name] for name in donors.names}, settings)
+        outliers = _outliers({name: checks[name] for name in left.names}, settings)
         # One bad normal makes the others look bad: the worst go first, then all is judged again.
         allowed = min(max(1, len(used) // 8), len(used) - MIN_FOR_LEAVE_ONE_OUT)
         worst = sorted(outliers, key=lambda name: checks[name].p_value)[: max(0, allowed)]
@@ -142,14 +148,15 @@ def build(
             break
         for name in worst:
             reason[name] = outliers[name]
+            expected[names.index(name)] = np.nan
             log.warning("normal %s is left out: %s", name, outliers[name])
-    log_cost(donors, n_normals=len(used))
+    log_cost(int(observed[used].sum()), n_normals=len(used))
     return PonResult(
         table,
         dispersion.frame(),
-        _donor_table(names, alone, reason, remarks, checks),
-        _gene_checks(left.normalized, gene_table, dispersion, genes_settings),
-        normals_step.table({name: n.profile for name, n in left.normalized.items()}, table),
+        _donor_table(alone, reason, remarks, checks),
+        _gene_checks(left, gene_table, checks, genes_settings),
+        normals_step.frame(left.names, *left.together(table)) if left.names else NORMALS.empty(),
         left.waves,
         len(used),
     )
@@ -160,13 +167,17 @@ def _first_reason(reason: dict[str, str]) -> str:
     return f"{name} has {why}, and so on" if len(reason) > 1 else f"{name}: {why}"
 
 
-def _stack(names: list[str], counts: list[pd.DataFrame], normalized: list[Normalized]) -> _Donors:
-    observed = np.vstack([c["fragments"].to_numpy(dtype=float) for c in counts])
-    expected = np.vstack([n.profile["expected"].to_numpy(dtype=float) for n in normalized])
-    return _Donors(names, observed, expected, normalized)
+@dataclass(frozen=True)
+class _Donor:
+    """A normal by itself; ``sufficient`` says whether anything can be expected of it."""
+
+    name: str
+    fragments: int
+    sex: str | None
+    sufficient: bool
 
 
-def log_cost(donors: _Donors, *, n_normals: int) -> None:
+def log_cost(fragments: int, *, n_normals: int) -> None:
     """Say what the size of the panel costs.
 
     The factor of a region carries the counting noise of the panel's own fragments: with n normals
@@ -175,7 +186,7 @@ def log_cost(donors: _Donors, *, n_normals: int) -> None:
     log.info(
         "panel of %d normals, %d fragments in all; for a sample as deep as they are on average, "
         "the panel adds %.0f %% to the counting noise of every ratio",
-        n_normals, int(np.nansum(donors.observed)), 100 * (np.sqrt(1 + 1 / n_normals) - 1),
+        n_normals, fragments, 100 * (np.sqrt(1 + 1 / n_normals) - 1),
     )  # fmt: skip
     if n_normals < RECOMMENDED_NORMALS:
         log.warning("a panel of at least %d normals is recommended: the 95th centile of healthy "
@@ -196,22 +207,47 @@ class Factors:
     of mean 1 whose variance 1/s is that of the factors between atoms.
     """
 
-    def __init__(self, observed: Array, expected: Array, *, settings: PonSettings) -> None:
-        """observed, expected : (normals, atoms); expected NaN = the normal says nothing here."""
+    def __init__(self, observed: Counted, expected: Floats, *, settings: PonSettings) -> None:
+        """observed, expected : (normals, atoms), kept as they are given; expected NaN = the normal
+        says nothing here, and one that says nothing anywhere is none of the panel."""
         self.settings = settings
-        self.n_normals = len(observed)
+        self.observed, self.expected = observed, expected
         keep = np.isfinite(expected) & (expected > 0)
+        self.used = np.flatnonzero(keep.any(axis=1)).tolist()
+        self.n_normals = len(self.used)
+        self.keep = keep
         # A germline copy-number variant of one normal must not become everybody's factor.
         if self.n_normals >= MIN_FOR_LEAVE_ONE_OUT:
-            deviates = np.abs(_residuals(observed, expected, keep)) > settings.max_residual
-            # Where many deviate it is the atom that is not reproducible, and its spread says so.
-            keep &= ~(deviates & (deviates.sum(0) <= self.n_normals * RARE))
-        self.observed = np.where(keep, observed, 0.0)
-        self.expected = np.where(keep, expected, 0.0)
-        self.keep = keep
-        self.sum_observed = self.observed.sum(0)
-        self.sum_expected = self.expected.sum(0)
+            self._leave_out_variants()
+        sums = [(o.sum(0), e.sum(0)) for _, o, e in self._parts()]
+        self.sum_observed, self.sum_expected = (
+            np.concatenate(side) for side in zip(*sums, strict=True)
+        )
         self.shrinkage = self._shrinkage()
+
+    def _parts(self) -> Iterator[tuple[slice, Array, Array]]:
+        """Some atoms at a time, and what normals observed and expected there, (normals, some); 0
+        where a normal is left out. The whole as floats would be several times the panel's size."""
+        for begin in range(0, max(self.keep.shape[1], 1), PART):
+            part = slice(begin, begin + PART)
+            keep = self.keep[:, part]
+            o, e = (np.where(keep, values[:, part], 0.0).astype(float)
+                    for values in (self.observed, self.expected))  # fmt: skip
+            yield part, o, e
+
+    def _leave_out_variants(self) -> None:
+        """Put out single normals that deviate from the others at an atom."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            spread2 = np.concatenate([
+                _spread2(o, e * (o.sum(0) / e.sum(0)), self.keep[:, part])
+                for part, o, e in self._parts()
+            ])  # fmt: skip
+        positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
+        typical = float(np.median(positive)) if len(positive) else 0.0
+        for part, o, e in self._parts():
+            deviates = np.abs(_residuals(o, e, typical=typical)) > self.settings.max_residual
+            # Where many deviate it is the atom that is not reproducible, and its spread says so.
+            self.keep[:, part] &= ~(deviates & (deviates.sum(0) <= self.n_normals * RARE))
 
     @staticmethod
     def _ratio(observed: Array, expected: Array) -> Array:
@@ -231,8 +267,9 @@ class Factors:
     def table(self, bins: pd.DataFrame) -> pd.DataFrame:
         """The PON table."""
         factor = self._factor(self.sum_observed, self.sum_expected)
-        wanted = self.expected * np.where(np.isfinite(factor), factor, 0.0)
-        spread = np.sqrt(_spread2(self.observed, wanted, self.keep))
+        known = np.where(np.isfinite(factor), factor, 0.0)
+        spread2 = [_spread2(o, e * known[part], self.keep[:, part]) for part, o, e in self._parts()]
+        spread = np.sqrt(np.concatenate(spread2))
         reason = self._reasons(factor, spread, bins)
         usable = reason == None  # noqa: E711  (element-wise)
         return pd.DataFrame(
@@ -270,31 +307,30 @@ class Factors:
         reason[unusable] = given[unusable]
         return reason
 
-    def without(self, k: int, bins: pd.DataFrame) -> Panel:
-        """The panel as it would be without normal ``k``."""
-        factor = self._factor(self.sum_observed - self.observed[k],
-                              self.sum_expected - self.expected[k])  # fmt: skip
-        reason = self._reasons(factor, np.zeros(len(factor)), bins)
-        usable = reason == None  # noqa: E711
-        return Panel(np.where(usable, factor, np.nan), reason, self.n_normals - 1)
+    def without(self, k: int, bins: pd.DataFrame) -> Array:
+        """The factors as they would be without normal ``k``, (atoms,); NaN = left out."""
+        keep = self.keep[k]
+        factor = self._factor(
+            self.sum_observed - np.where(keep, self.observed[k], 0.0),
+            self.sum_expected - np.where(keep, self.expected[k], 0.0),
+        )
+        usable = bins["usable"].to_numpy(dtype=bool)
+        within = (factor >= self.settings.min_factor) & (factor <= self.settings.max_factor)
+        return np.where(usable & within, factor, np.nan)
 
 
-def _residuals(observed: Array, expected: Array, keep: Mask) -> Array:
+def _residuals(observed: Array, expected: Array, *, typical: float) -> Array:
     """Deviation of each normal from the ratio of the others at an atom, in standard deviations.
 
     z = (O - E*f) / sqrt(E*f + (E*f)^2 * (s^2 + 1/sum of the others' fragments)),  f the ratio of
-    sums of the others, s^2 the median spread of the atoms: neither is moved by the normal itself,
-    which in a small panel would hide behind its own deviation.
+    sums of the others, s^2 the typical (median) spread of the atoms: neither is moved by the normal
+    itself, which in a small panel would hide behind its own deviation.
     """
-    o, e = np.where(keep, observed, 0.0), np.where(keep, expected, 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
-        others = (o.sum(0) - o) / (e.sum(0) - e)
-        wanted = e * others
-        spread2 = _spread2(o, e * (o.sum(0) / e.sum(0)), keep)
-        positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
-        typical = float(np.median(positive)) if len(positive) else 0.0
-        variance = wanted + wanted**2 * (typical + 1 / (o.sum(0) - o))
-        return np.where(keep & (wanted > 0), (o - wanted) / np.sqrt(variance), 0.0)
+        others = observed.sum(0) - observed
+        wanted = expected * (others / (expected.sum(0) - expected))
+        variance = wanted + wanted**2 * (typical + 1 / others)
+        return np.where(wanted > 0, (observed - wanted) / np.sqrt(variance), 0.0)
 
 
 def _spread2(observed: Array, wanted: Array, keep: Mask) -> Array:
@@ -322,55 +358,76 @@ def panel_of(pon: pd.DataFrame, waves: pd.DataFrame) -> Panel:
 
 @dataclass(frozen=True)
 class Left:
-    """Normals corrected by panels without them, by name, and the waves of them all (WAVES)."""
+    """Normals corrected by panels without them, and the waves of them all (WAVES).
 
-    normalized: dict[str, Normalized]
+    observed, expected : (normals, atoms), waves in the expectation; sexes : of each normal. Their
+    profiles are made when they are asked for: tables of all at once would fill the memory.
+    """
+
+    bins: pd.DataFrame
+    reference: Reference
+    names: list[str]
+    observed: Counted
+    expected: Floats
+    sexes: list[str | None]
     waves: pd.DataFrame
+
+    def profile(self, i: int) -> pd.DataFrame:
+        """The PROFILE table of normal ``i``, without reasons."""
+        copies = normal_copies(self.reference.on_x, self.reference.on_y, self.sexes[i])
+        return profile_of(self.bins, self.observed[i], self.expected[i].astype(float), copies)
+
+    def profiles(self) -> Iterator[pd.DataFrame]:
+        """The profile of each normal, one at a time."""
+        return (self.profile(i) for i in range(len(self.names)))
+
+    def together(self, table: pd.DataFrame) -> tuple[Grid, Summed]:
+        """All normals on common windows; table : the PON table."""
+        return normals_step.together(self.profiles(), table)
 
     def others(self, table: pd.DataFrame) -> Iterator[tuple[Grid, Summed]]:
         """For each normal, all but that one on common windows; table : the PON table."""
-        profiles = [found.profile for found in self.normalized.values()]
-        grid, summed = normals_step.together(profiles, table)
-        each = np.arange(len(profiles))
+        grid, summed = self.together(table)
+        each = np.arange(len(self.names))
         for i in each:
             yield grid, summed.subset_of(each != i)
 
 
 def leave_one_out(
-    counts: dict[str, pd.DataFrame], bins: pd.DataFrame, factors: Factors, table: pd.DataFrame, *,
-    normalize_settings: NormalizeSettings, most: int,
+    names: Sequence[str], bins: pd.DataFrame, reference: Reference, factors: Factors,
+    table: pd.DataFrame, *, normalize_settings: NormalizeSettings, most: int,
 ) -> Left:  # fmt: skip
-    """Each normal as corrected by the factors and the waves of the others.
+    """Each normal of the panel as corrected by the factors and the waves of the others.
 
-    counts : by name, in the order of ``factors``; table : the PON table, which says the atoms that
-    are used; most : waves at most. Where the others are too few to show waves, none are taken out.
+    names : of the rows of ``factors``; table : the PON table, which says the atoms that are used;
+    most : waves at most. Where the others are too few to show waves, none are taken out.
     """
-    most = most if len(counts) > MIN_NORMALS else 0
-    plain = {
-        name: normalize(one, bins, settings=normalize_settings, panel=factors.without(k, bins))
-        for k, (name, one) in enumerate(counts.items())
-    }
+    most = most if factors.n_normals > MIN_NORMALS else 0
     # what no sample is judged by must not tell how samples vary
     unused = table["factor"].isna().to_numpy(dtype=bool)
-    plain = {
-        name: replace(n, profile=n.profile.assign(expected=n.profile["expected"].mask(unused)))
-        for name, n in plain.items()
-    }
-    grid, summed = normals_step.together([n.profile for n in plain.values()], table)
-    each = np.arange(len(plain))
-    corrected = {}
-    for i, (name, found) in enumerate(plain.items()):
+    whole = factors.n_normals == len(names)
+    observed = factors.observed if whole else factors.observed[factors.used]
+    expected = np.empty(observed.shape, dtype=factors.expected.dtype)
+    sexes = []
+    for i, k in enumerate(factors.used):
+        found = expectation(observed[i], reference, factor=factors.without(k, bins),
+                            settings=normalize_settings)  # fmt: skip
+        expected[i] = np.where(unused, np.nan, found.expected)
+        sexes.append(found.sex)
+    plain = Left(bins, reference, [names[k] for k in factors.used], observed, expected, sexes,
+                 WAVES.empty())  # fmt: skip
+    grid, summed = plain.together(table)
+    each = np.arange(factors.n_normals)
+    for i, profile in enumerate(plain.profiles()):
         waves = waves_of(summed.subset_of(each != i), grid, most=most)
-        profile, sd = without_waves(found.profile, waves)
-        corrected[name] = replace(found, profile=profile, noise=noise_over_counting(profile),
-                                  waves=sd)  # fmt: skip
-    return Left(corrected, waves_of(summed, grid, most=most).frame())
+        expected[i] = without_waves(profile, waves)[0]["expected"]
+    return replace(plain, waves=waves_of(summed, grid, most=most).frame())
 
 
 # Dispersion ------------------------------------------------------------------------------------
 
 
-def measured_dispersion(profiles: Sequence[pd.DataFrame]) -> Dispersion:
+def measured_dispersion(profiles: Iterable[pd.DataFrame]) -> Dispersion:
     """Over-dispersion by region size from profiles that were corrected by a panel without them.
 
     At 1, 2, 4, ... atoms, up to the size of chromosomes: mean over the normals of
@@ -378,35 +435,52 @@ def measured_dispersion(profiles: Sequence[pd.DataFrame]) -> Dispersion:
     like the noisier normals. sd is the robust one of ``mad_sd`` where there are ``MIN_WINDOWS``,
     and the root mean square about 1 where there are fewer: what sets single chromosomes apart.
     """
+    found = [_excess_by_size(profile) for profile in profiles]
     sizes: list[float] = []
     taus: list[float] = []
-    size = 1
     before = -1
-    while True:
-        each = [windows(profile, atoms=size) for profile in profiles]
-        longest = max(len(summed.ratio) for summed in each)
+    for doubled in itertools.count():
+        # beyond a library's last size its windows, whole chromosomes, stay as they are
+        each = [one.steps[min(doubled, len(one.steps) - 1)] for one in found]
+        longest = max(n for n, _ in each)
         if longest == before or longest < MIN_CHROMOSOMES:
             break
-        excess = [
-            _excess(summed)
-            for summed in each
-            if len(summed.ratio) >= MIN_CHROMOSOMES and np.median(summed.expected) >= MIN_FRAGMENTS
-        ]
+        excess = [value for _, value in each if value is not None]
         if excess:
-            sizes.append(float(size))
+            sizes.append(float(2**doubled))
             taus.append(float(np.sqrt(max(0.0, float(np.mean(excess))))))
         before = longest
-        size *= 2
     if not sizes:
-        return _largest([own_dispersion(profile) for profile in profiles])
+        return _largest([one.own for one in found if one.own is not None])
     return Dispersion(np.array(sizes), np.array(taus))
 
 
-def _excess(summed: Windows) -> float:
+@dataclass(frozen=True)
+class _BySize:
+    """Windows of 1, 2, 4, ... atoms of a library: how many, and what they vary by beyond counting,
+    None where that cannot be read off. ``own`` : the dispersion from itself where it never can."""
+
+    steps: list[tuple[int, float | None]]
+    own: Dispersion | None
+
+
+def _excess_by_size(profile: pd.DataFrame) -> _BySize:
+    used = Used.of(profile)
+    steps: list[tuple[int, float | None]] = []
+    while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
+        observed, expected = used.sums(atoms=2 ** len(steps))
+        n = len(expected)
+        full = n >= MIN_CHROMOSOMES and np.median(expected) >= MIN_FRAGMENTS
+        steps.append((n, _excess(observed / expected, expected) if full else None))
+    known = any(excess is not None for _, excess in steps)
+    return _BySize(steps, None if known else own_dispersion(profile))
+
+
+def _excess(ratio: Array, expected: Array) -> float:
     """Variance of the ratios of windows beyond counting."""
-    if len(summed.ratio) < MIN_WINDOWS:
-        return float(np.mean((summed.ratio - 1) ** 2 - 1 / summed.expected))
-    return mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
+    if len(ratio) < MIN_WINDOWS:
+        return float(np.mean((ratio - 1) ** 2 - 1 / expected))
+    return mad_sd(ratio) ** 2 - float(np.median(1 / expected))
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
@@ -421,27 +495,30 @@ def _largest(found: Sequence[Dispersion]) -> Dispersion:
 
 @dataclass(frozen=True)
 class _Check:
+    """What a normal is given by the panel without it; ``dispersion`` is that of its own."""
+
     noise: float
     fraction: float
     p_value: float
+    dispersion: Dispersion
 
 
 def _check(
-    left: Normalized, dispersion: Dispersion, settings: FractionSettings, *,
+    profile: pd.DataFrame, dispersion: Dispersion, settings: FractionSettings, *,
     normals: tuple[Grid, Summed],
 ) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
-    noisier = sample_dispersion(left.profile, dispersion)
-    return _Check(
-        regional_noise(left.profile),
-        *_fraction_of(left.profile, dispersion=noisier, settings=settings, normals=normals),
-    )
+    noisier = sample_dispersion(profile, dispersion)
+    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, normals=normals)
+    return _Check(regional_noise(profile), found, p_value, noisier)
 
 
 def _fraction_of(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings,
     normals: tuple[Grid, Summed],
 ) -> tuple[float, float]:  # fmt: skip
+    """The fraction that a normal is given and its p-value, of few simulated genomes first: where
+    many of them reach its score, more would not make it an outlier (Besag & Clifford 1991)."""
     profile = evidence.without_isolated(profile, dispersion=dispersion, settings=settings)
     large = evidence.evidence_windows(profile, settings=settings,
                                       max_windows=detection.SCORE_WINDOWS)  # fmt: skip
@@ -451,17 +528,23 @@ def _fraction_of(
     noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
     arms = detection.arms_of(seen, noise)
     score, found = detection.detection_score(seen, arms, settings=settings)
-    null = detection.null_scores(seen, noise, arms, settings=settings)
-    return found, detection.tail_probability(score, null.scores)
+    p_value = 0.0
+    for draws in sorted({min(FEW_DRAWS, settings.null_draws), settings.null_draws}):
+        if p_value <= CLEAR_P:
+            null = detection.null_scores(seen, noise, arms,
+                                         settings=replace(settings, null_draws=draws))  # fmt: skip
+            p_value = detection.tail_probability(score, null.scores)
+    return found, p_value
 
 
 def regional_noise(profile: pd.DataFrame) -> float:
     """Standard deviation of the ratios of large regions beyond counting noise."""
-    n_atoms = len(windows(profile, atoms=1).ratio)
+    used = Used.of(profile)
+    n_atoms = len(used.observed)
     if n_atoms == 0:
         return float("nan")
-    summed = windows(profile, atoms=max(1, n_atoms // NOISE_WINDOWS))
-    excess = mad_sd(summed.ratio) ** 2 - float(np.median(1 / summed.expected))
+    observed, expected = used.sums(atoms=max(1, n_atoms // NOISE_WINDOWS))
+    excess = mad_sd(observed / expected) ** 2 - float(np.median(1 / expected))
     return float(np.sqrt(max(0.0, excess)))
 
 
@@ -485,39 +568,36 @@ def _outliers(checks: dict[str, _Check], settings: PonSettings) -> dict[str, str
 
 
 def _donor_table(
-    names: Sequence[str],
-    alone: Sequence[Normalized],
-    reason: dict[str, str],
-    remarks: dict[str, str],
+    donors: Sequence[_Donor], reason: dict[str, str], remarks: dict[str, str],
     checks: dict[str, _Check],
-) -> pd.DataFrame:
-    unknown = _Check(float("nan"), float("nan"), float("nan"))
-    found = [checks.get(name, unknown) for name in names]
+) -> pd.DataFrame:  # fmt: skip
+    found = [checks.get(donor.name) for donor in donors]
+    noise, fraction, p_value = (
+        [float("nan") if check is None else getattr(check, name) for check in found]
+        for name in ("noise", "fraction", "p_value")
+    )
     return pd.DataFrame(
         {
-            "sample": list(names),
-            "used": [name not in reason for name in names],
-            "reason": [reason.get(name, remarks.get(name)) for name in names],
-            "fragments": [n.fragments for n in alone],
-            "sex": [n.sex for n in alone],
-            "noise": [check.noise for check in found],
-            "fraction": [check.fraction for check in found],
-            "p_value": [check.p_value for check in found],
+            "sample": [donor.name for donor in donors],
+            "used": [donor.name not in reason for donor in donors],
+            "reason": [reason.get(donor.name, remarks.get(donor.name)) for donor in donors],
+            "fragments": [donor.fragments for donor in donors],
+            "sex": [donor.sex for donor in donors],
+            "noise": noise,
+            "fraction": fraction,
+            "p_value": p_value,
         }
     )
 
 
 def _gene_checks(
-    left: dict[str, Normalized],
-    gene_table: pd.DataFrame,
-    dispersion: Dispersion,
-    settings: GenesSettings,
+    left: Left, gene_table: pd.DataFrame, checks: dict[str, _Check], settings: GenesSettings
 ) -> pd.DataFrame:
     """Leave-one-out false positives of the gene test (PON_GENES)."""
     tested = [
-        genes_step.measure(n.profile, gene_table, settings=settings,
-                           dispersion=sample_dispersion(n.profile, dispersion))
-        for n in left.values()
+        genes_step.measure(profile, gene_table, settings=settings,
+                           dispersion=checks[name].dispersion)
+        for name, profile in zip(left.names, left.profiles(), strict=True)
     ]  # fmt: skip
     rows = []
     for position, gene in enumerate(gene_table["gene"]):

@@ -89,7 +89,10 @@ class Table:
 
 def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     """One column converted to its kind; ValueError names the first row that does not fit."""
-    if column.kind == "text":
+    if column.name == "chrom":
+        converted = sequence_names(values)
+        known = values.notna()
+    elif column.kind == "text":
         converted = _per_value(values, str)
         known = values.notna()
     elif column.kind == "bool":
@@ -113,6 +116,15 @@ def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
     if column.choices:
         _refuse(values, known & ~converted.isin(list(column.choices)), column, where)
     return converted
+
+
+def sequence_names(values: pd.Series) -> pd.Series:
+    """Names of sequences as categories in the order in which they appear: each is kept once, and
+    the thousands of atoms of a chromosome are told apart by a number."""
+    codes, distinct = pd.factorize(values)
+    again, names = pd.factorize(np.array([str(name) for name in distinct], dtype=object))
+    kept = pd.Categorical.from_codes(np.append(again, -1)[codes], categories=pd.Index(names))
+    return pd.Series(kept, index=values.index)
 
 
 def _per_value(values: pd.Series, convert: Callable[[object], object]) -> pd.Series:
@@ -849,8 +861,17 @@ def chrom_key(name: str) -> str:
 
 def chrom_keys(chrom: pd.Series | np.ndarray) -> np.ndarray:
     """The key of each row, (n,), made once per name."""
+    codes, names = numbered(chrom)
+    return np.asarray(np.array([chrom_key(str(name)) for name in names], dtype=object)[codes])
+
+
+def numbered(chrom: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A number for the sequence of each row, -1 for none, (n,), and the names by number."""
+    if isinstance(chrom, pd.Series) and isinstance(chrom.dtype, pd.CategoricalDtype):
+        names = chrom.cat.categories.to_numpy(dtype=object)
+        return chrom.cat.codes.to_numpy(dtype=np.int64), names
     codes, names = pd.factorize(np.asarray(chrom, dtype=object))
-    return np.array([chrom_key(str(name)) for name in names], dtype=object)[codes]
+    return codes, names
 
 
 AUTOSOMES = tuple(str(number) for number in range(1, 23))
@@ -861,6 +882,6 @@ CHROMOSOMES = AUTOSOMES + SEX_CHROMOSOMES
 
 def is_autosome(chrom: pd.Series | np.ndarray) -> np.ndarray:
     """Which rows lie on chromosomes 1 to 22, for names with or without ``chr``."""
-    names = pd.Series(chrom)
-    wanted = [name for name in names.unique() if chrom_key(str(name)) in AUTOSOMES]
-    return np.asarray(names.isin(wanted).to_numpy(dtype=bool))
+    codes, names = numbered(chrom)
+    wanted = [chrom_key(str(name)) in AUTOSOMES for name in names]
+    return np.asarray(np.array([*wanted, False])[codes])  # the last is for code -1: missing

@@ -128,6 +128,9 @@ def best_arc(
     observed, expected, atoms : (n + 1,) prefix sums; tau2 : (m,) squared over-dispersion of
     regions of 1, 2, ... atoms.  z = |r_in - r_out| / sqrt(var_in + var_out) with the variances of
     the pooled ratio r:  r / E + r^2 tau^2.  An arc and its rest hold at least ``least`` windows.
+    With O and E of the whole and q = e (E - e), without a division in the loop,
+
+        z^2 = (o E - O e)^2 / (r E q + r^2 q^2 (tau_in^2 + tau_out^2)).
     """
     total_o = observed[high] - observed[low]
     total_e = expected[high] - expected[low]
@@ -146,16 +149,14 @@ def best_arc(
             rest = total_e - e
             if e <= 0 or rest <= 0:
                 continue
-            o = observed[j] - observed[i]
             a = int(atoms[j] - atoms[i])
             b = int(total_a) - a
-            inside = o / e
-            outside = (total_o - o) / rest
-            variance = level * (1 / e + 1 / rest) + level * level * (tau2[a - 1] + tau2[b - 1])
-            z = abs(inside - outside) / np.sqrt(variance)
-            if z > best:
-                best, best_i, best_j = z, i, j
-    return best, best_i, best_j
+            gap = (observed[j] - observed[i]) * total_e - total_o * e
+            q = e * rest
+            variance = q * (level * total_e + level * level * q * (tau2[a - 1] + tau2[b - 1]))
+            if gap * gap > best * variance:
+                best, best_i, best_j = gap * gap / variance, i, j
+    return np.sqrt(best), best_i, best_j
 
 
 def _undo(cuts: list[int], sums: _Sums, tau2: Array, threshold: float) -> list[tuple[int, int]]:

@@ -97,7 +97,9 @@ def usable(libraries: Summed) -> Mask:
     known = np.isfinite(expected).any(axis=1)
     if not known.all():
         return np.zeros(expected.shape[1], dtype=bool)
-    typical = np.nanmedian(expected, axis=1, keepdims=True)
+    # nanmedian goes row by row; mostly there is no window without any expectation
+    median = np.median if np.isfinite(expected).all() else np.nanmedian
+    typical = median(expected, axis=1, keepdims=True)
     return np.asarray((libraries.expected >= LEAST_EXPECTED * typical).all(axis=0))
 
 

@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int | None:
         frame = _touched(frame, args.region)
         regions, bins = count.needed(frame, chosen), tables.bins_id(frame)
     with (
+        _without_blas(),
         _progress(quiet=args.quiet) as progress,
         bam.reads(
             args.bam, reference=args.reference, regions=regions, threads=max(args.threads, 1),
@@ -156,6 +157,21 @@ def _tell(counts: Counts) -> None:
     )
     if counts.reads["used"] == 0:
         log.warning("no fragment passes the filters: the counts are zero")
+
+
+@contextlib.contextmanager
+def _without_blas() -> Iterator[None]:
+    """Spare the import of scipy.linalg: numba looks for its BLAS when the first compiled loop is
+    loaded, which takes a third of a second, and no loop here needs it."""
+    name = "scipy.linalg"
+    spared = name not in sys.modules
+    if spared:
+        sys.modules[name] = None  # type: ignore[assignment]  # its import fails, as if not there
+    try:
+        yield
+    finally:
+        if spared:
+            del sys.modules[name]
 
 
 @contextlib.contextmanager

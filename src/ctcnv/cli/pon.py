@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
+    import numpy as np
+
     from ctcnv import pon, schema
     from ctcnv.cli import sample as shared
     from ctcnv.io import tables
@@ -39,18 +41,23 @@ def run(args: argparse.Namespace) -> None:
     )
     bins, identity = tables.read_bins(args.bins)
     gene_table = tables.read(args.genes, schema.GENE_TABLE)
-    counts = [tables.read(path, schema.COUNTS) for path in args.counts]
-    names = [stored.require("sample") for stored in counts]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"normal {twice[0]!r} is given twice; names must be unique")
-    filters = counts[0].require("settings.count")
-    for stored in counts:
+    digests: dict[str, str] = {}
+    filters = ""
+    # Of each table only what is needed stays in memory.
+    observed = np.zeros((len(args.counts), len(bins.frame)), dtype=np.int32)
+    for i, path in enumerate(args.counts):
+        stored = tables.read(path, schema.COUNTS, only=("fragments",))
+        name = stored.require("sample")
+        if name in digests:
+            raise ValueError(f"normal {name!r} is given twice; names must be unique")
+        filters = filters or stored.require("settings.count")
         tables.require_bins(stored, identity, of="the reference")
-        shared.same_filters(stored, filters, of=f"normal {names[0]}")
+        shared.same_filters(stored, filters, of=f"normal {next(iter(digests), name)}")
+        digests[name] = stored.digest
+        observed[i] = stored.frame["fragments"].to_numpy()
     result = pon.build(
-        [stored.frame for stored in counts],
-        names,
+        observed,
+        list(digests),
         bins.frame,
         gene_table.frame,
         normalize_settings=use_normalize,
@@ -68,7 +75,7 @@ def run(args: argparse.Namespace) -> None:
             **{f"settings.{one.section}": one.as_dict() for one in used},
         },
         {"bins": bins.digest, "genes": gene_table.digest}
-        | {f"counts.{name}": stored.digest for name, stored in zip(names, counts, strict=True)},
+        | {f"counts.{name}": digest for name, digest in digests.items()},
     )
     made.write(args.output_dispersion, schema.DISPERSION, result.dispersion)
     made.write(args.output_donors, schema.DONORS, result.donors)

@@ -38,7 +38,9 @@ def settings(args: argparse.Namespace, kind: type[S]) -> S:
     values: dict[str, Any] = {}
     source = "command line"
     if args.config is not None:
-        section = read_config(args.config).get(kind.section) or {}
+        if not hasattr(args, "config_read"):  # once for all sections
+            args.config_read = read_config(args.config)
+        section = args.config_read.get(kind.section) or {}
         if not isinstance(section, Mapping):
             raise ValueError(f"{args.config}: {kind.section} is {section!r}; expected its keys")
         values.update(section)
