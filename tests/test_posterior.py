@@ -157,7 +157,7 @@ def test_solutions_of_next_to_no_weight_are_left_out():
 def test_where_the_data_say_nothing_the_posterior_is_the_prior(monkeypatch):
     """The fraction is log-uniform, the ploidy that of the kinds, and the Bayes factor is 1."""
 
-    def prior_only(seen, fraction, ploidy, *, settings):
+    def prior_only(seen, fraction, ploidy, *, settings, rough):
         return logsumexp([kind.log_ploidy(ploidy) for kind in kinds(settings)], axis=0)
 
     monkeypatch.setattr(step, "log_evidence", prior_only)

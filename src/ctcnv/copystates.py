@@ -147,26 +147,38 @@ class Genomes:
     log_weight: Array
 
 
-def genomes(ploidy: Array, *, settings: FractionSettings) -> Genomes:
+def genomes(ploidy: Array, *, settings: FractionSettings, rough: bool = False) -> Genomes:
     """Every sort of genome at these ploidies, (cells,): kind, commonest copies, how rearranged, how
-    much of it subclonal."""
-    copies = np.arange(settings.max_copies + 1.0)
-    rare = settings.no_copy_weight
-    priors, log_weights = [], []
+    much of it subclonal.
+
+    rough : one sort for each of the commonest copies, whose prior is the mean over the others: a
+    quarter of the work where it is enough to know which cells have mass.
+    """
+    priors: list[Array] = []
+    log_weights: list[Array] = []
     for kind in kinds(settings):
-        sorts = list(itertools.product(kind.bases, DECAY_FACTORS, SUBCLONAL_FACTORS))
-        for base, factor, part in sorts:
-            decay = factor * settings.step_decay
-            whole = (
-                doubled_prior(copies, base=base.copies, decay=decay, no_copy_weight=rare)
-                if base.doubled
-                else state_prior(copies, base=np.array([base.copies]), decay=decay,
-                                 no_copy_weight=rare)[0]
-            )  # fmt: skip
-            priors.append(with_subclones(whole, base=base.copies,
-                                         share=part * settings.subclonal_share))  # fmt: skip
-            log_weights.append(kind.log_ploidy(ploidy) - np.log(len(sorts)))
+        for base in kind.bases:
+            sorts = [
+                _prior_of(base, factor * settings.step_decay, part * settings.subclonal_share,
+                          settings=settings)
+                for factor, part in itertools.product(DECAY_FACTORS, SUBCLONAL_FACTORS)
+            ]  # fmt: skip
+            sorts = [np.mean(sorts, axis=0)] if rough else sorts
+            priors += sorts
+            log_weight = kind.log_ploidy(ploidy) - np.log(len(kind.bases) * len(sorts))
+            log_weights += [log_weight] * len(sorts)
     return Genomes(np.stack(priors), np.stack(log_weights))
+
+
+def _prior_of(base: Base, decay: float, share: float, *, settings: FractionSettings) -> Array:
+    """Prior of ``states`` around a base, with a share of the events subclonal."""
+    copies, rare = np.arange(settings.max_copies + 1.0), settings.no_copy_weight
+    if base.doubled:
+        whole = doubled_prior(copies, base=base.copies, decay=decay, no_copy_weight=rare)
+    else:
+        whole = state_prior(copies, base=np.array([base.copies]), decay=decay,
+                            no_copy_weight=rare)[0]  # fmt: skip
+    return with_subclones(whole, base=base.copies, share=share)
 
 
 def changes(seen: Evidence, *, breakpoints: float, centromere: float) -> Array:

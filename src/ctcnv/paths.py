@@ -23,13 +23,13 @@ LEAST_PRIOR = 1e-50
 
 
 def log_evidence(
-    seen: Blocks, fraction: Array, ploidy: Array, *, settings: FractionSettings
+    seen: Blocks, fraction: Array, ploidy: Array, *, settings: FractionSettings, rough: bool = False
 ) -> Array:
     """Log of likelihood times prior of the ploidy, relative to no tumor, (cells,).
 
-    Summed over the sorts of genomes (``copystates.genomes``).
+    Summed over the sorts of genomes (``copystates.genomes``, also for ``rough``).
     """
-    sorts = genomes(ploidy, settings=settings)
+    sorts = genomes(ploidy, settings=settings, rough=rough)
     copies = states(settings.max_copies)
     ratio = ratio_of(copies[None, :], fraction[:, None], ploidy[:, None])
     place = (np.sqrt(np.maximum(ratio, LOWEST_RATIO)) - seen.origin) / seen.step

@@ -151,7 +151,8 @@ def posterior_surface(seen: Evidence, *, settings: FractionSettings) -> Posterio
     rounds = max(1, int(np.ceil(np.log2(LEVEL_STEP / sd))))
     for heat in 2.0 ** np.arange(rounds, -1, -1):
         joined = blocks(seen, first, change, tail_df=settings.tail_df, heat=heat**2)
-        relative = log_evidence(joined, grid.fraction, grid.ploidy, settings=settings)
+        relative = log_evidence(joined, grid.fraction, grid.ploidy, settings=settings,
+                                rough=heat > 1)  # fmt: skip
         logs = relative - np.log(grid.fraction) + grid.log_area
         peak = float(logs.max())
         total = float(np.exp(logs - peak).sum())
