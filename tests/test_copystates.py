@@ -141,6 +141,15 @@ def test_the_sorts_of_genomes_share_the_weight_of_their_kind():
     assert first == 4 * n
 
 
+def test_the_rough_sorts_are_the_means_of_the_others():
+    ploidy = np.array([1.2, 2.0, 4.0])
+    all_of_them, rough = (step.genomes(ploidy, settings=SETTINGS, rough=r) for r in (False, True))
+    n = len(step.DECAY_FACTORS) * len(step.SUBCLONAL_FACTORS)
+    np.testing.assert_allclose(rough.prior, all_of_them.prior.reshape(4, n, -1).mean(axis=1))
+    together = np.exp(all_of_them.log_weight).reshape(4, n, -1).sum(axis=1)
+    np.testing.assert_allclose(np.exp(rough.log_weight), together)
+
+
 # --- kinds of genomes ---
 
 
