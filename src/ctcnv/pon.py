@@ -16,8 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv import detection, evidence
-from ctcnv import genes as genes_step
+from ctcnv import detection, evidence, genetest
 from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
@@ -515,7 +514,7 @@ def _gene_checks(
 ) -> pd.DataFrame:
     """Leave-one-out false positives of the gene test (PON_GENES)."""
     tested = [
-        genes_step.measure(n.profile, gene_table, settings=settings,
+        genetest.measure(n.profile, gene_table, settings=settings,
                            dispersion=sample_dispersion(n.profile, dispersion))
         for n in left.values()
     ]  # fmt: skip

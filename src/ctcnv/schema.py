@@ -428,7 +428,7 @@ SOLUTIONS = Table(
 )  # fmt: skip
 
 GENES = Table(
-    "genes", 2,
+    "genes", 3,
     (
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
@@ -441,6 +441,8 @@ GENES = Table(
                "plasma for a region of this size and depth", nullable=True),
         Column("p_value", "float", "two-sided, corrected for the widths that were tried",
                "probability", nullable=True),
+        Column("q_value", "float", "the same, corrected for the number of genes; ERBB2 is tested "
+               "first and keeps its p_value", "probability", nullable=True),
         Column("copies", "float", "adjusted copy number: copies per tumor cell, posterior median",
                "copies", nullable=True),
         Column("copies_low", "float", "lower 95 % bound", "copies", nullable=True),
@@ -453,10 +455,15 @@ GENES = Table(
         Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
                "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
                "fraction", "ratio", nullable=True),
-        Column("width", "int", "width of the amplicon that explains the counts best; empty when "
-               "the gene does not stand out", "bp", nullable=True),
+        Column("width", "int", "width of the amplicon, posterior median; empty when the gene does "
+               "not stand out", "bp", nullable=True),
+        Column("width_low", "int", "lower 95 % bound", "bp", nullable=True),
+        Column("width_high", "int", "upper 95 % bound", "bp", nullable=True),
         Column("focal", "bool", "whether the gene stands out of its own arm in a region below the "
-               "focal width; empty when it is not altered", nullable=True),
+               "focal width; empty when it is not altered, or when that cannot be told",
+               nullable=True),
+        Column("p_focal", "float", "probability that it does, over every extent that explains the "
+               "counts; empty when the gene is not altered", "probability", nullable=True),
         Column("p_amplified", "float", "probability that the copies reach the amplification "
                "threshold", "probability", nullable=True),
         Column("detectable_copies", "float", "smallest number of copies per tumor cell that this "
