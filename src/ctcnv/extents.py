@@ -20,6 +20,8 @@ Ints = NDArray[np.int64]
 GROWTH = 8
 #: Where the posterior has its ends, at most so many more are tried between those.
 FINE = 48
+#: The second time, no atom is left between them.
+REFINED = 2
 #: Posterior share left on both sides of the range in which ends are tried finely.
 FINE_TAIL = 1e-4
 #: Edges inside a gene that are tried for a stretch that cuts it.
@@ -106,15 +108,16 @@ def explain(
     left, right = _ends(core[0], window[0]), _ends(core[1], window[1])
     score = _Score(on, window, phi)
     own = score.pairs(left, right)
-    if np.isfinite(own).any():
+    if not np.isfinite(own).any():
+        # The gene is all of the window.
+        return Explained(np.array([window[0]]), np.array([window[1]]), np.ones(1), 0.0, None)
+    for _ in range(REFINED):
         left = _finer(left, np.logaddexp.reduce(own, axis=1), core[0])
         right = _finer(right, np.logaddexp.reduce(own, axis=0), core[1])
         own = score.pairs(left, right)
-    else:
-        own = np.full(own.shape, -np.inf)
     low, high = (side.ravel() for side in np.broadcast_arrays(left.at[:, None], right.at[None, :]))
     low, high = np.append(low, window[0]), np.append(high, window[1])
-    # The prior of the own stretches has sum 1 but for the pair that is the window.
+    # The pair of ends that is the window is no stretch, and its prior is that of the others.
     logs = np.append(own.ravel() - _log_sum(score.priors(left, right)), score.flat)
     inside = _inside(core)
     parts = [(left, left), (left, inside), (inside, inside), (inside, right), (right, right)]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.fraction import FractionResult
-from ctcnv.genetest import FIRST, NODES, Measured, measure
+from ctcnv.genetest import FIRST, NARROW, NODES, POWER, Measured, measure
 from ctcnv.mixture import MIN_FRACTION, copies_of, ratio_of
 from ctcnv.model import GenesSettings
 from ctcnv.robust import weighted_quantile
@@ -28,8 +28,6 @@ Array = NDArray[np.float64]
 log = logging.getLogger(__name__)
 
 NAN = float("nan")
-#: Power that a sample must have for a negative to mean something.
-POWER = 0.95
 #: Tumor fractions that a quiet genome may have.
 QUIET_FRACTIONS = np.geomspace(MIN_FRACTION, 1.0, 100)
 #: Share of the posterior that must allow zero or more copies for the rest to be left out.
@@ -172,7 +170,7 @@ def _row(
     )
     # Where the mean ploidy is not that of most of the genome, an unchanged gene differs from the
     # sample's mean.
-    significant = significant and (not detected or _beyond_ploidy(cells, m))
+    significant = significant and (not detected or _beyond_ploidy(cells, m)) and m.doubt != NARROW
     if not significant:
         row |= _shape(m.not_altered())
     row["p_amplified"] = probability_amplified(cells, m, settings=settings)
@@ -186,8 +184,9 @@ def _row(
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low
     call, reason = decide(row, significant=significant, detected=detected, settings=settings)
-    if m.partial:
-        reason += "; a part of the gene differs from the rest of it and was left out"
+    if m.doubt is not None:
+        # What cannot be told from a change of the gene is no proof that there is none.
+        call, reason = "indeterminate" if call == "neutral" else call, f"{reason}; {m.doubt}"
     return row | {"call": call, "reason": reason}
 
 

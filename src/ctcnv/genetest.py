@@ -35,11 +35,17 @@ LEVELS = (np.arange(41) + 0.5) / 41
 NODES = ndtri(LEVELS)
 #: Stretches that explain counts beside a gene are taken out at most so often.
 ROUNDS = 5
+#: Power that a sample must have for a negative to mean something.
+POWER = 0.95
+#: Ratios that a variant of the germline reaches: 4 copies and 1 copy instead of 2.
+GERMLINE = (0.5, 2.0)
 #: Extents below this share of the likeliest are left out of the averages.
 EXTENT_FLOOR = 1e-4
 #: The gene that is tested first, at its own error rate; the others share theirs.
 FIRST = "ERBB2"
 NAN = float("nan")
+#: The doubt about a change that a variant of the germline would show as well.
+NARROW = "the change is narrower than the gene, as one of the germline may be"
 
 
 @dataclass(frozen=True)
@@ -51,8 +57,9 @@ class Measured:
     over the extents; nodes : (41,) its quantiles at LEVELS; z, p_value : against healthy plasma;
     width, width_low, width_high : bp of the amplicon, None when it is not focal; p_focal :
     probability that the change is focal, NaN when there is none; focal : None when not told;
-    arm_ratio, rest_ratio : of the rest of the arm and of the chromosome; partial : whether a part
-    of the gene differs from the rest of it; test : what an amplicon would have had to show.
+    arm_ratio, rest_ratio : of the rest of the arm and of the chromosome; doubt : why the gene is
+    neither changed nor unchanged for sure, None when it is; test : what an amplicon would have had
+    to show.
     """
 
     core_bins: int
@@ -74,7 +81,7 @@ class Measured:
     arm_ratio: float
     rest_ratio: float
     normal_copies: int
-    partial: bool
+    doubt: str | None
     test: Test | None
 
     def not_altered(self) -> Measured:
@@ -108,7 +115,7 @@ UNSEEN = Measured(
     core_bins=0, n_bins=0, observed=NAN, expected=NAN, core_ratio=NAN, ratio=NAN, low=NAN, high=NAN,
     nodes=np.full(len(LEVELS), NAN), z=NAN, p_value=NAN, width=None, width_low=None,
     width_high=None, focal=None, p_focal=NAN, arm_ratio=NAN, rest_ratio=NAN, normal_copies=2,
-    partial=False, test=None,
+    doubt=None, test=None,
 )  # fmt: skip
 
 
@@ -125,18 +132,25 @@ def measure(
     excess : by gene, the standard deviation that healthy plasma shows at the gene's very region
     beyond that of regions of its size; 0 where nothing is given.
     """
+    given = excess or {}
+    return [
+        UNSEEN
+        if place is None
+        else _measure_one(place, dispersion, given.get(str(name), 0.0), settings)
+        for name, place in zip(gene_table["gene"], _places(profile, gene_table), strict=True)
+    ]
+
+
+def _places(profile: pd.DataFrame, gene_table: pd.DataFrame) -> list[Place | None]:
+    """Where the genes of the table lie, None without a usable atom."""
     by_key = {chrom_key(str(name)): name for name in profile["chrom"].unique()}
     chromosomes: dict[str, Chromosome] = {}
     found = []
     for gene in gene_table.to_dict("records"):
         key = chrom_key(str(gene["chrom"]))
-        if key not in by_key:
-            found.append(UNSEEN)
-            continue
-        if key not in chromosomes:
+        if key in by_key and key not in chromosomes:
             chromosomes[key] = _chromosome(profile, str(by_key[key]))
-        more = (excess or {}).get(str(gene["gene"]), 0.0)
-        found.append(_measure_one(chromosomes[key], gene, dispersion, more, settings))
+        found.append(Place.of(chromosomes[key], gene) if key in by_key else None)
     return found
 
 
@@ -153,10 +167,15 @@ def _chromosome(profile: pd.DataFrame, name: str) -> Chromosome:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a gene lies: its atoms and those of its arm, half-open ranges on a chromosome."""
+    """Where a gene lies: half-open ranges of atoms of a chromosome.
+
+    core : the atoms it touches; inner : those of which it covers half or more, which an amplicon
+    must hold (core where there are none); arm : of its chromosome arm.
+    """
 
     on: Chromosome
     core: tuple[int, int]
+    inner: tuple[int, int]
     arm: tuple[int, int]
 
     @classmethod
@@ -169,8 +188,12 @@ class Place:
             return None
         middle = int(np.searchsorted(on.start, centromere, side="left"))
         arm = (0, middle) if start < centromere else (middle, len(on.start))
+        begin, stop = on.start[low:high], on.end[low:high]
+        covered = np.minimum(stop, end) - np.maximum(begin, start)
+        half = low + np.flatnonzero(2 * covered >= stop - begin)
+        inner = (int(half[0]), int(half[-1]) + 1) if len(half) else (low, high)
         # An atom across the centromere belongs to the arm of the gene that lies in it.
-        return cls(on, (low, high), (min(arm[0], low), max(arm[1], high)))
+        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)))
 
     def without(self, stretch: tuple[int, int]) -> Place:
         """The same place when a stretch of atoms, not all of the gene, is taken out."""
@@ -178,8 +201,8 @@ class Place:
         def moved(at: int) -> int:
             return at - max(0, min(at, stretch[1]) - stretch[0])
 
-        return Place(self.on.without(*stretch), (moved(self.core[0]), moved(self.core[1])),
-                     (moved(self.arm[0]), moved(self.arm[1])))  # fmt: skip
+        core, inner, arm = ((moved(a), moved(b)) for a, b in (self.core, self.inner, self.arm))
+        return Place(self.on.without(*stretch), core, inner, arm)
 
     def window(self, flank_bp: int) -> tuple[int, int]:
         """The atoms of the arm within a distance of the gene."""
@@ -190,27 +213,27 @@ class Place:
 
 
 def _measure_one(
-    on: Chromosome, gene: Mapping[Hashable, Any], dispersion: Dispersion, excess: float,
-    settings: GenesSettings,
-) -> Measured:  # fmt: skip
-    first = Place.of(on, gene)
-    if first is None:
-        return UNSEEN
+    first: Place, dispersion: Dispersion, excess: float, settings: GenesSettings
+) -> Measured:
     local = dispersion.raised(excess)
-    place, tested = first, _tested(first, local, settings)
+    place, tested, doubt = first, _tested(first, local, settings), None
     for _ in range(ROUNDS):
         if tested.p_value > settings.false_positive:
             break
         window = place.window(settings.flank_bp)
-        found = explain(place.on, place.core, window, phi=_phi(place.on, window, dispersion))
+        found = explain(place.on, place.inner, window, phi=_phi(place.on, window, dispersion))
         if found.other is None or found.elsewhere <= 0.5:
-            measured = _by_own_atoms(first, place, tested, local, settings)
+            measured = _by_own_atoms(first, place, tested, doubt, local, settings)
             return _over_extents(measured, first, place, found, tested, local, settings)
         # Something that does not hold the gene explains the counts better: the gene has what is
         # left of the evidence when that is taken out.
+        if found.other[0] < place.inner[1] and found.other[1] > place.inner[0]:
+            doubt = "a part of the gene differs from the rest of it"
+        elif found.elsewhere < POWER and doubt is None:
+            doubt = "a change beside the gene may reach into it"
         place = place.without(found.other)
         tested = _tested(place, local, settings)
-    return _by_own_atoms(first, place, tested, local, settings)
+    return _by_own_atoms(first, place, tested, doubt, local, settings)
 
 
 def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> float:
@@ -239,9 +262,6 @@ def _tested(place: Place, dispersion: Dispersion, settings: GenesSettings) -> _T
     observed, expected, atoms = sums_of(on, extents)
     ratios = observed / expected
     p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
-    # A neighbour's gain is not the gene's: an extent that the gene's own atoms contradict is void.
-    gene_sd = np.sqrt(dispersion.variance(expected[0], atoms[0], ratios))
-    p_values = np.where(np.abs(ratios - ratios[0]) > Z95 * gene_sd, 1.0, p_values)
     n_tests = effective_tests(expected)
     p_value = float(min(1.0, p_values.min() * n_tests))
     best = int(np.argmin(p_values)) if p_value <= settings.false_positive else 0
@@ -305,12 +325,40 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
     return np.asarray(np.minimum(1.0, 2 * np.minimum(upper, lower)))
 
 
+def squared_excess(
+    profile: pd.DataFrame,
+    gene_table: pd.DataFrame,
+    *,
+    dispersion: Dispersion,
+    settings: GenesSettings,
+) -> Array:
+    """What a healthy library shows at each gene beyond the noise of regions of that size.
+
+    Returns (genes, 2): sums over the extents of the test of w * x and of w, where
+    x = (r - 1)^2 - var, w = 1 / var^2, var = 1/E + tau^2; over several libraries the ratio of these
+    sums is the square of the gene's excess. Both are 0 where the gene has no usable atom.
+    """
+    found = np.zeros((len(gene_table), 2))
+    for number, place in enumerate(_places(profile, gene_table)):
+        if place is None:
+            continue
+        on = place.on
+        extents = symmetric_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+        observed, expected, atoms = sums_of(on, extents)
+        variance = dispersion.variance(expected, atoms)
+        weight = 1 / variance**2
+        beyond = (observed / expected - 1) ** 2 - variance
+        found[number] = np.sum(weight * beyond), np.sum(weight)
+    return found
+
+
 # The measurement -------------------------------------------------------------------------------
 
 
 def _by_own_atoms(
-    first: Place, place: Place, tested: _Tested, dispersion: Dispersion, settings: GenesSettings
-) -> Measured:
+    first: Place, place: Place, tested: _Tested, doubt: str | None, dispersion: Dispersion,
+    settings: GenesSettings,
+) -> Measured:  # fmt: skip
     """A gene measured by its own atoms, as long as no wider extent is known to share its change."""
     on, (low, high) = place.on, place.core
     observed, expected = on.sums(low, high)
@@ -321,9 +369,7 @@ def _by_own_atoms(
         UNSEEN, core_bins=first.core[1] - first.core[0], n_bins=high - low, observed=observed,
         expected=expected, core_ratio=core_o / core_e, ratio=ratio, low=ratio - Z95 * sd,
         high=ratio + Z95 * sd, nodes=ratio + sd * NODES, z=tested.z, p_value=tested.p_value,
-        normal_copies=int(first.on.copies[first.core[0]]),
-        partial=len(place.on.start) < len(first.on.start)
-        and high - low < first.core[1] - first.core[0],
+        normal_copies=int(first.on.copies[first.core[0]]), doubt=doubt,
     )  # fmt: skip
     return _beside(measured, first, first.core, settings.amplicon_bp, tested, dispersion, settings)
 
@@ -361,6 +407,11 @@ def _over_extents(
     broad = found.best == len(found.weight) - 1
     # In atoms of the whole chromosome, also those that were taken out on the way.
     extent = first.core if broad else (int(on.row[low]), int(on.row[high - 1]) + 1)
+    inside = place.core[0] <= low and high <= place.core[1] and (low, high) != place.core
+    # A change that is narrower than the gene's atoms is not taken for the tumor's as long as its
+    # level is one that a variant of the germline may have.
+    if inside and quantiles[1] <= GERMLINE[1] and quantiles[2] >= GERMLINE[0]:
+        measured = replace(measured, doubt=NARROW)
     measured = replace(
         measured, n_bins=high - low, observed=observed, expected=expected,
         ratio=float(quantiles[0]), low=float(quantiles[1]), high=float(quantiles[2]),
@@ -408,7 +459,10 @@ def _focality(
     order = np.argsort(width, kind="stable")
     total = np.cumsum(beyond[order])
     at = np.searchsorted(total, np.array([0.025, 0.5, 0.975]) * total[-1])
-    return float(total[-1]), width[order][np.minimum(at, len(width) - 1)]
+    # Both ends may lie anywhere in their atoms.
+    atom_bp = float(np.median(on.end - on.start))
+    widths = width[order][np.minimum(at, len(width) - 1)] + atom_bp * np.array([-1.0, 0.0, 1.0])
+    return float(total[-1]), np.maximum(widths, 0.0)
 
 
 def mixture_quantiles(means: Array, sds: Array, weights: Array, wanted: Array) -> Array:
@@ -424,7 +478,7 @@ def mixture_quantiles(means: Array, sds: Array, weights: Array, wanted: Array) -
         middle = (low + high) / 2
         below = ndtr((middle[:, None] - means) / sds) @ share < wanted
         low, high = np.where(below, middle, low), np.where(below, high, middle)
-    return (low + high) / 2
+    return np.asarray((low + high) / 2)
 
 
 #: Halvings of the range of a quantile: to a part in 10^12.

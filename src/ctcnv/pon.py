@@ -512,14 +512,25 @@ def _gene_checks(
     dispersion: Dispersion,
     settings: GenesSettings,
 ) -> pd.DataFrame:
-    """Leave-one-out false positives of the gene test (PON_GENES)."""
+    """Leave-one-out noise and false positives of the gene test (PON_GENES).
+
+    Each normal is tested with the noise that the others show at the gene.
+    """
+    use = [sample_dispersion(n.profile, dispersion) for n in left.values()]
+    profiles = [n.profile for n in left.values()]
+    sums = np.array([
+        genetest.squared_excess(profile, gene_table, dispersion=own, settings=settings)
+        for profile, own in zip(profiles, use, strict=True)
+    ]).reshape(len(profiles), len(gene_table), 2)  # fmt: skip
+    names = gene_table["gene"].tolist()
     tested = [
-        genetest.measure(n.profile, gene_table, settings=settings,
-                           dispersion=sample_dispersion(n.profile, dispersion))
-        for n in left.values()
+        genetest.measure(profile, gene_table, dispersion=own, settings=settings,
+                         excess=dict(zip(names, _excess_of(sums.sum(0) - sums[i]), strict=True)))
+        for i, (profile, own) in enumerate(zip(profiles, use, strict=True))
     ]  # fmt: skip
+    excess = _excess_of(sums.sum(0))
     rows = []
-    for position, gene in enumerate(gene_table["gene"]):
+    for position, gene in enumerate(names):
         found = [table[position] for table in tested]
         known = [m for m in found if m.n_bins > 0]
         core = np.array([m.core_ratio for m in known])
@@ -528,9 +539,23 @@ def _gene_checks(
                 "gene": gene,
                 "n_bins": max((m.core_bins for m in found), default=0),
                 "sd": float(np.std(core, ddof=1)) if len(core) > 1 else float("nan"),
+                "excess": excess[position] if known else float("nan"),
                 "max_z": max((m.z for m in known), default=float("nan")),
                 "false_gains": sum(m.z > 0 and m.p_value <= settings.false_positive for m in known),
                 "n_normals": len(known),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _excess_of(sums: Array) -> Array:
+    """Standard deviations from the sums of ``genetest.squared_excess``, (genes,); 0 where the gene
+    varies no more than other regions, or nothing is known."""
+    weight = np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
+    return np.asarray(np.sqrt(np.maximum(sums[:, 0] / weight, 0.0)))
+
+
+def excess_of(genes: pd.DataFrame) -> dict[str, float]:
+    """The excess of each gene from the table PON_GENES."""
+    return {str(g): float(e) for g, e in zip(genes["gene"], genes["excess"], strict=True)
+            if np.isfinite(e)}  # fmt: skip

@@ -240,12 +240,15 @@ DONORS = Table(
 )  # fmt: skip
 
 PON_GENES = Table(
-    "pon_genes", 1,
+    "pon_genes", 2,
     (
         Column("gene", "text", "gene symbol"),
         Column("n_bins", "int", "usable atoms of the gene"),
         Column("sd", "float", "standard deviation of the gene's ratio over the normals, "
                "leave-one-out", "ratio", nullable=True),
+        Column("excess", "float", "standard deviation of the ratio around the gene over the "
+               "normals beyond that of regions of its size, leave-one-out; 0 where it varies no "
+               "more", "ratio", nullable=True),
         Column("max_z", "float", "largest z of any normal, leave-one-out", nullable=True),
         Column("false_gains", "int", "normals in which a gain is called significant"),
         Column("n_normals", "int", "normals tested"),

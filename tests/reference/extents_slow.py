@@ -1,0 +1,55 @@
+"""Twin of ctcnv.extents.explain: every stretch of the window, one at a time, by integration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from scipy.integrate import quad
+
+
+def explain(
+    observed: Sequence[float], expected: Sequence[float], core: tuple[int, int], *, phi: float
+) -> tuple[dict[tuple[int, int], float], float]:
+    """Posterior of the stretches that hold the core (the window itself is the broad change), and
+    of an explanation elsewhere; the window is all atoms."""
+    n = len(observed)
+
+    def level(low: int, high: int, *, outside: bool = False) -> float:
+        inside = [low <= i < high for i in range(n)]
+        o = sum(x for x, is_in in zip(observed, inside, strict=True) if is_in != outside) / phi
+        e = sum(x for x, is_in in zip(expected, inside, strict=True) if is_in != outside) / phi
+        top = o / (e + 1)
+        peak = o * math.log(top) - (e + 1) * top if o > 0 else 0.0
+        width = 12 * math.sqrt(o + 1) / (e + 1)
+        found, _ = quad(lambda r: math.exp(o * math.log(r) - (e + 1) * r - peak) if r > 0 else 0.0,
+                        max(0.0, top - width), top + width, limit=200)  # fmt: skip
+        return peak + math.log(found)
+
+    def ends(edges: range, gene_edge: int) -> dict[int, float]:
+        weight = {at: math.log((abs(at - gene_edge) + 2) / (abs(at - gene_edge) + 1))
+                  for at in edges}  # fmt: skip
+        return {at: w / sum(weight.values()) for at, w in weight.items()}
+
+    left, right = ends(range(core[0] + 1), core[0]), ends(range(core[1], n + 1), core[1])
+    cuts = range(core[0] + 1, core[1])
+    every = left | {at: 1 / len(cuts) for at in cuts} | right
+    holding: dict[tuple[int, int], float] = {}
+    others, total, own = 0.0, 0.0, 0.0
+    flat = level(0, n)
+    for a in every:
+        for b in every:
+            if a >= b or (a, b) == (0, n):
+                continue
+            prior = every[a] * every[b]
+            odds = math.exp(level(a, b) + level(a, b, outside=True) - flat)
+            if a in left and b in right:
+                holding[a, b] = prior * odds
+                own += prior
+            else:
+                others += prior * odds
+                total += prior
+    holding = {stretch: value / own for stretch, value in holding.items()} | {(0, n): 1.0}
+    whole = sum(holding.values())
+    elsewhere = others / total / (others / total + whole) if total else 0.0
+    return {stretch: value / whole for stretch, value in holding.items()}, elsewhere
