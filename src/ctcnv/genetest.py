@@ -39,8 +39,11 @@ ROUNDS = 5
 POWER = 0.95
 #: Ratios that a variant of the germline reaches: 4 copies and 1 copy instead of 2.
 GERMLINE = (0.5, 2.0)
-#: Extents below this share of the likeliest are left out of the averages.
-EXTENT_FLOOR = 1e-4
+#: The likeliest extents that hold this share of the posterior make up the averages.
+EXTENTS = 0.9995
+#: An extent of so many atoms or more is measured without the atoms of its ends, which the amplicon
+#: may fill in part only; of fewer, that would cost too much of it.
+TRIMMED_FROM = 6
 #: The gene that is tested first, at its own error rate; the others share theirs.
 FIRST = "ERBB2"
 NAN = float("nan")
@@ -395,8 +398,9 @@ def _over_extents(
     on = place.on
     low, high = int(found.low[found.best]), int(found.high[found.best])
     observed, expected = on.sums(low, high)
-    keep = found.weight > EXTENT_FLOOR * found.weight.max()
-    ratio, sd = _ratios(on, found.low[keep], found.high[keep], dispersion)
+    order = np.argsort(-found.weight, kind="stable")
+    keep = order[: int(np.searchsorted(np.cumsum(found.weight[order]), EXTENTS)) + 1]
+    ratio, sd = _ratios(on, *_trimmed(found.low[keep], found.high[keep], place), dispersion)
     wanted = np.concatenate([[0.5, ndtr(-Z95), ndtr(Z95)], LEVELS])
     quantiles = mixture_quantiles(ratio, sd, found.weight[keep], wanted)
     p_focal, widths = _focality(place, found, np.sign(measured.z), dispersion, settings)
@@ -420,6 +424,17 @@ def _over_extents(
     )  # fmt: skip
     return _beside(measured, first, extent, width or settings.amplicon_bp, tested, dispersion,
                    settings)  # fmt: skip
+
+
+def _trimmed(
+    low: NDArray[np.int64], high: NDArray[np.int64], place: Place
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Extents without the atoms of their ends, as far as these are not the gene's and there are
+    enough; an end at that of the arm is no end of an amplicon."""
+    wide = high - low >= TRIMMED_FROM
+    cut_low = wide & (low > place.arm[0]) & (low < place.inner[0])
+    cut_high = wide & (high < place.arm[1]) & (high > place.inner[1])
+    return low + cut_low, high - cut_high
 
 
 def _ratios(

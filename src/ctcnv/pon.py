@@ -523,12 +523,12 @@ def _gene_checks(
         for profile, own in zip(profiles, use, strict=True)
     ]).reshape(len(profiles), len(gene_table), 2)  # fmt: skip
     names = gene_table["gene"].tolist()
+    others = [dict(zip(names, excess_of_sums(sums.sum(0) - one), strict=True)) for one in sums]
     tested = [
-        genetest.measure(profile, gene_table, dispersion=own, settings=settings,
-                         excess=dict(zip(names, _excess_of(sums.sum(0) - sums[i]), strict=True)))
-        for i, (profile, own) in enumerate(zip(profiles, use, strict=True))
-    ]  # fmt: skip
-    excess = _excess_of(sums.sum(0))
+        genetest.measure(profile, gene_table, dispersion=own, settings=settings, excess=of_others)
+        for profile, own, of_others in zip(profiles, use, others, strict=True)
+    ]
+    excess = excess_of_sums(sums.sum(0))
     rows = []
     for position, gene in enumerate(names):
         found = [table[position] for table in tested]
@@ -548,7 +548,7 @@ def _gene_checks(
     return pd.DataFrame(rows)
 
 
-def _excess_of(sums: Array) -> Array:
+def excess_of_sums(sums: Array) -> Array:
     """Standard deviations from the sums of ``genetest.squared_excess``, (genes,); 0 where the gene
     varies no more than other regions, or nothing is known."""
     weight = np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
