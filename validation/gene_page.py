@@ -21,9 +21,9 @@ def chapter(rows: pd.DataFrame, donors: pd.DataFrame | None) -> str:
     lines = [
         "## ERBB2 and its amplicon\n",
         f"{len(rows)} samples (`validation/gene_grid.py`): chromosome 17 in atoms of 10 kb, panel "
-        f"of {gene_grid.NORMALS} normals of {gene_grid.NORMAL_DEPTH:g}x, the amplicon anywhere around "
-        "the gene. `alone`: chromosome 17 only, tumor fraction and ploidy known. `whole`: a whole "
-        "genome with the tumor fraction estimated; beside it the same samples with the true "
+        f"of {gene_grid.NORMALS} normals of {gene_grid.NORMAL_DEPTH:g}x, the amplicon anywhere "
+        "around the gene. `alone`: chromosome 17 only, tumor fraction and ploidy known. `whole`: a "
+        "whole genome with the tumor fraction estimated; beside it the same samples with the true "
         "fraction, which tells what of an error comes from the fraction and what from the gene. "
         "All intervals in brackets are exact binomial ones of 95 %.\n",
         "### Targets\n",

@@ -184,9 +184,11 @@ def _row(
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low
     call, reason = decide(row, significant=significant, detected=detected, settings=settings)
-    if m.doubt is not None:
+    if m.doubt == NARROW:
+        return row | {"call": "indeterminate", "reason": NARROW}
+    if m.doubt is not None and call == "neutral":
         # What cannot be told from a change of the gene is no proof that there is none.
-        call, reason = "indeterminate" if call == "neutral" else call, f"{reason}; {m.doubt}"
+        return row | {"call": "indeterminate", "reason": m.doubt}
     return row | {"call": call, "reason": reason}
 
 

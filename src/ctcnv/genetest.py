@@ -47,8 +47,12 @@ TRIMMED_FROM = 6
 #: The gene that is tested first, at its own error rate; the others share theirs.
 FIRST = "ERBB2"
 NAN = float("nan")
-#: The doubt about a change that a variant of the germline would show as well.
+#: Why a gene is neither changed nor unchanged for sure: a change that a variant of the germline
+#: would show as well; one of a part of the gene; one beside it.
 NARROW = "the change is narrower than the gene, as one of the germline may be"
+PARTIAL = "a part of the gene differs from the rest of it"
+BESIDE = "a change beside the gene may reach into it"
+DOUBTS = (NARROW, PARTIAL, BESIDE)
 
 
 @dataclass(frozen=True)
@@ -231,9 +235,9 @@ def _measure_one(
         # Something that does not hold the gene explains the counts better: the gene has what is
         # left of the evidence when that is taken out.
         if found.other[0] < place.inner[1] and found.other[1] > place.inner[0]:
-            doubt = "a part of the gene differs from the rest of it"
+            doubt = PARTIAL
         elif found.elsewhere < POWER and doubt is None:
-            doubt = "a change beside the gene may reach into it"
+            doubt = BESIDE
         place = place.without(found.other)
         tested = _tested(place, local, settings)
     return _by_own_atoms(first, place, tested, doubt, local, settings)
@@ -477,7 +481,7 @@ def _focality(
     # Both ends may lie anywhere in their atoms.
     atom_bp = float(np.median(on.end - on.start))
     widths = width[order][np.minimum(at, len(width) - 1)] + atom_bp * np.array([-1.0, 0.0, 1.0])
-    return float(total[-1]), np.maximum(widths, 0.0)
+    return min(1.0, float(total[-1])), np.maximum(widths, 0.0)
 
 
 def mixture_quantiles(means: Array, sds: Array, weights: Array, wanted: Array) -> Array:
