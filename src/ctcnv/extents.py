@@ -24,6 +24,9 @@ FINE = 48
 REFINED = 2
 #: Posterior share left on both sides of the range in which ends are tried finely.
 FINE_TAIL = 1e-4
+#: Prior of a stretch that lies beside the gene or ends in it, relative to one that holds it: the
+#: genes of the table are those that amplicons are selected for. An assumption.
+BESIDE = 0.1
 #: Edges inside a gene that are tried for a stretch that cuts it.
 INSIDE = 32
 
@@ -102,8 +105,9 @@ def explain(
 
         log p(o | e) = log Gamma(o + 1) - (o + 1) * log(e + 1)
 
-    and a stretch pays for its ratio and its ends. Before, the three kinds of explanation are
-    equally likely, and so are the distances of an end from the gene on a logarithmic scale.
+    and a stretch pays for its ratio and its ends. Before, a stretch of its own, a broad change and
+    a stretch inside the gene are equally likely, one that lies beside the gene or ends in it
+    ``BESIDE`` times as much; and so are the distances of an end on a logarithmic scale.
     """
     left, right = _ends(core[0], window[0]), _ends(core[1], window[1])
     score = _Score(on, window, phi)
@@ -120,8 +124,12 @@ def explain(
     # The pair of ends that is the window is no stretch, and its prior is that of the others.
     logs = np.append(own.ravel() - _log_sum(score.priors(left, right)), score.flat)
     inside = _inside(core)
-    parts = [(left, left), (left, inside), (inside, inside), (inside, right), (right, right)]
-    other, best = score.elsewhere(parts)
+    first, last = _even(np.append(core[0], inside.at)), _even(np.array([core[1]]))
+    kinds = [
+        score.elsewhere([(first, inside), (inside, last)], 1.0),
+        score.elsewhere([(left, left), (left, inside), (inside, right), (right, right)], BESIDE),
+    ]
+    other, best = _log_sum(np.array([mass for mass, _ in kinds])), max(kinds, key=_mass)[1]
     held = _log_sum(logs)
     return Explained(
         low, high, np.exp(logs - held), float(np.exp(other - np.logaddexp(held, other))), best
@@ -160,8 +168,11 @@ class _Score:
         rest = np.maximum(self.total[0] - o, 0.0), np.maximum(self.total[1] - e, 0.0)
         return np.asarray(self.priors(first, second) + _marginal(o, e) + _marginal(*rest))
 
-    def elsewhere(self, parts: list[tuple[_Ends, _Ends]]) -> tuple[float, tuple[int, int] | None]:
-        """Log posterior mass of the stretches between pairs of ends, and the likeliest stretch."""
+    def elsewhere(
+        self, parts: list[tuple[_Ends, _Ends]], prior: float
+    ) -> tuple[float, tuple[int, int] | None]:
+        """Log posterior mass of the stretches between pairs of ends, which have a prior together,
+        and the likeliest stretch."""
         total = _log_sum(np.concatenate([self.priors(*part).ravel() for part in parts]))
         if not np.isfinite(total):
             return -np.inf, None
@@ -169,7 +180,12 @@ class _Score:
         top = int(np.argmax([one.max(initial=-np.inf) for one in each]))
         i, j = np.unravel_index(int(np.argmax(each[top])), each[top].shape)
         stretch = int(parts[top][0].at[i]), int(parts[top][1].at[j])
-        return _log_sum(np.concatenate([one.ravel() for one in each])) - total, stretch
+        mass = _log_sum(np.concatenate([one.ravel() for one in each]))
+        return mass - total + float(np.log(prior)), stretch
+
+
+def _mass(kind: tuple[float, tuple[int, int] | None]) -> float:
+    return kind[0]
 
 
 def _marginal(observed: Array, expected: Array) -> Array:
@@ -212,7 +228,12 @@ def _finer(ends: _Ends, logs: Array, edge: int) -> _Ends:
 
 
 def _inside(core: tuple[int, int]) -> _Ends:
-    """Edges between the atoms of a gene, all equally likely."""
+    """Edges between the atoms of a gene."""
     n = core[1] - core[0] - 1
-    at = np.unique(np.linspace(core[0] + 1, core[1] - 1, min(n, INSIDE)).round().astype(np.int64))
+    at = np.linspace(core[0] + 1, core[1] - 1, min(n, INSIDE)).round().astype(np.int64)
+    return _even(np.unique(at))
+
+
+def _even(at: Ints) -> _Ends:
+    """Ends that are all equally likely."""
     return _Ends(at, np.full(len(at), -np.log(max(len(at), 1))))

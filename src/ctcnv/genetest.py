@@ -39,8 +39,9 @@ ROUNDS = 5
 POWER = 0.95
 #: Ratios that a variant of the germline reaches: 4 copies and 1 copy instead of 2.
 GERMLINE = (0.5, 2.0)
-#: The likeliest extents that hold this share of the posterior make up the averages.
-EXTENTS = 0.9995
+#: The likeliest extents that hold this share of the posterior make up the averages, at most so
+#: many: a broad change leaves thousands with next to nothing each.
+EXTENTS, MOST_EXTENTS = 0.9995, 200
 #: An extent of so many atoms or more is measured without the atoms of its ends, which the amplicon
 #: may fill in part only; of fewer, that would cost too much of it.
 TRIMMED_FROM = 6
@@ -403,7 +404,8 @@ def _over_extents(
     low, high = int(found.low[found.best]), int(found.high[found.best])
     observed, expected = on.sums(low, high)
     order = np.argsort(-found.weight, kind="stable")
-    keep = order[: int(np.searchsorted(np.cumsum(found.weight[order]), EXTENTS)) + 1]
+    enough = int(np.searchsorted(np.cumsum(found.weight[order]), EXTENTS)) + 1
+    keep = order[: min(enough, MOST_EXTENTS)]
     ratio, sd = _ratios(on, *_trimmed(found.low[keep], found.high[keep], place), dispersion)
     wanted = np.concatenate([[0.5, ndtr(-Z95), ndtr(Z95)], LEVELS])
     quantiles = mixture_quantiles(ratio, sd, found.weight[keep], wanted)

@@ -35,11 +35,11 @@ def explain(
     cuts = range(core[0] + 1, core[1])
     every = left | {at: 1 / len(cuts) for at in cuts} | right
     holding: dict[tuple[int, int], float] = {}
-    others, total, own = 0.0, 0.0, 0.0
+    own, others, total = 0.0, {"beside": 0.0, "inside": 0.0}, {"beside": 0.0, "inside": 0.0}
     flat = level(0, n)
     for a in every:
         for b in every:
-            if a >= b or (a, b) == (0, n):
+            if a >= b or (a, b) == (0, n) or (a in cuts and b in cuts):
                 continue
             prior = every[a] * every[b]
             odds = math.exp(level(a, b) + level(a, b, outside=True) - flat)
@@ -47,9 +47,20 @@ def explain(
                 holding[a, b] = prior * odds
                 own += prior
             else:
-                others += prior * odds
-                total += prior
+                others["beside"] += prior * odds
+                total["beside"] += prior
     holding = {stretch: value / own for stretch, value in holding.items()} | {(0, n): 1.0}
     whole = sum(holding.values())
-    elsewhere = others / total / (others / total + whole) if total else 0.0
+    # Inside the gene: up to an inner edge from the gene's start or another, or from one to its end.
+    n_cuts = len(cuts)
+    for a in range(core[0], core[1]):
+        for b in range(a + 1, core[1] + 1):
+            if (a, b) != core and (a, b) != (0, n):
+                weight = 1 / n_cuts if b == core[1] else 1 / (n_cuts + 1) / n_cuts
+                odds = math.exp(level(a, b) + level(a, b, outside=True) - flat)
+                others["inside"] += weight * odds
+                total["inside"] += weight
+    priors = {"beside": 0.1, "inside": 1.0}
+    other = sum(priors[kind] * others[kind] / total[kind] for kind in priors if total[kind])
+    elsewhere = other / (other + whole)
     return {stretch: value / whole for stretch, value in holding.items()}, elsewhere
