@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +15,7 @@ from ctcnv import fraction as fraction_step
 from ctcnv import genes as step
 from ctcnv import genetest
 from ctcnv.dispersion import Dispersion
+from ctcnv.extents import Chromosome
 from ctcnv.fraction import FractionResult
 from ctcnv.genes import Cells
 from ctcnv.mixture import copies_of, ratio_of
@@ -114,18 +114,23 @@ def test_a_gene_of_a_chromosome_without_atoms_failed():
 
 
 @given(st.integers(0, 165), st.integers(1, 6), st.integers(1, 80_000_000))
-def test_extents_grow_around_the_gene_within_arm_and_width(low, width, most):
+def test_extents_hold_the_gene_within_arm_and_width(low, width, most):
     start = np.arange(166) * ATOM
     end = start + ATOM
     core = (low, min(166, low + width))
     arm = (0, 50) if core[1] <= 50 else (min(50, low), 166)
-    found = genetest.symmetric_extents(start, end, core, arm, most)
+    found = genetest.tested_extents(start, end, core, arm, most)
     assert found[0] == core
-    for inner, outer in itertools.pairwise(found):
-        assert outer[0] <= inner[0] < inner[1] <= outer[1]
-        assert outer != inner
-        assert arm[0] <= outer[0] < outer[1] <= arm[1]
-        assert end[outer[1] - 1] - start[outer[0]] <= most
+    assert len(set(found)) == len(found)
+    for a, b in found[1:]:
+        assert arm[0] <= a <= core[0] < core[1] <= b <= arm[1]
+        assert end[b - 1] - start[a] <= most
+
+
+def test_extents_grow_to_both_sides_and_to_each_alone():
+    start = np.arange(100) * ATOM
+    found = genetest.tested_extents(start, start + ATOM, (50, 52), (0, 100), 9 * ATOM)
+    assert found == [(50, 52), (49, 53), (48, 52), (50, 54), (48, 54), (46, 52), (50, 56)]
 
 
 @pytest.mark.parametrize("atom_bp", [1_000_000, 5_000_000])
@@ -163,14 +168,29 @@ def test_p_values_without_over_dispersion_are_poisson(observed):
     assert found[0] == pytest.approx(wanted, rel=1e-4)
 
 
-@given(st.lists(st.floats(1, 1e5), min_size=1, max_size=10, unique=True))
-def test_nested_tests_are_worth_between_one_and_all_of_them(expected):
-    found = genetest.effective_tests(np.sort(np.array(expected)))
-    assert 1 - 1e-9 <= found <= len(expected) + 1e-9
+def extents_of(*pairs):
+    """Correlation of ranges of atoms of 100 fragments."""
+    start = np.arange(50) * ATOM
+    on = Chromosome.of(start, start + ATOM, np.zeros(50), np.full(50, 100.0), np.full(50, 2))
+    return genetest.overlaps(on, list(pairs))
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(25, 50)), min_size=1, max_size=10))
+def test_tests_are_worth_between_one_and_all_of_them(pairs):
+    found = genetest.effective_tests(extents_of(*pairs))
+    assert 1 - 1e-9 <= found <= len(pairs) + 1e-9
 
 
 def test_tests_of_the_same_counts_are_one_test():
-    assert genetest.effective_tests(np.full(6, 100.0)) == pytest.approx(1, abs=0.01)
+    assert genetest.effective_tests(extents_of(*[(10, 30)] * 6)) == pytest.approx(1, abs=0.01)
+
+
+def test_ratios_correlate_by_what_their_ranges_share():
+    found = extents_of((20, 24), (10, 24), (20, 40))
+    wanted = [[1, 4 / np.sqrt(4 * 14), 4 / np.sqrt(4 * 20)],
+              [4 / np.sqrt(4 * 14), 1, 4 / np.sqrt(14 * 20)],
+              [4 / np.sqrt(4 * 20), 4 / np.sqrt(14 * 20), 1]]  # fmt: skip
+    np.testing.assert_allclose(found, wanted)
 
 
 def test_healthy_genes_are_called_as_rarely_as_said():

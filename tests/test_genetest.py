@@ -66,15 +66,15 @@ def test_a_region_that_varies_in_healthy_plasma_needs_a_larger_change():
 
 
 def test_the_excess_of_a_region_by_hand():
-    """A gene of one atom in an arm of three: the gene and all three are tested."""
+    """A gene of one atom in an arm of three: its atom, all three, and it with either neighbour."""
     levels = [1.0, 1.0, 1.3, 1.0]
     table = gene(2 * ATOM, 2 * ATOM + 10, centromere=ATOM)
     profile = profile_of(levels, expected=1000.0)
-    tau = Dispersion(np.array([1.0, 3.0]), np.array([0.02, 0.01]))
+    tau = Dispersion(np.array([1.0, 2.0, 3.0]), np.array([0.03, 0.02, 0.01]))
     found = genetest.squared_excess(profile, table, dispersion=tau, settings=SETTINGS)
-    # gene: (0.3)^2 less 1/1000 + 0.02^2; the arm of atoms 1, 2, 3: (0.1)^2 less 1/3000 + 0.01^2
-    variances = np.array([1 / 1000 + 0.02**2, 1 / 3000 + 0.01**2])
-    beyond = np.array([0.09, 0.01]) - variances
+    # (r - 1)^2 less 1/E + tau^2
+    variances = np.array([1 / 1000 + 0.03**2, 1 / 3000 + 0.01**2, *[1 / 2000 + 0.02**2] * 2])
+    beyond = np.array([0.09, 0.01, 0.0225, 0.0225]) - variances
     np.testing.assert_allclose(found, [[np.sum(beyond / variances**2), np.sum(1 / variances**2)]])
 
 

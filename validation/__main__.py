@@ -42,8 +42,8 @@ PARTS = ("limits", "smallest", "fraction", "targets", "informed", "genes", "gene
          "patients")  # fmt: skip
 #: Samples of each cell of the gene grid: chromosome 17 alone, whole genomes.
 GENE_SAMPLES = (4, 2)
-#: Their seed: those of development were 77, 78 and, once looked at, SEED.
-GENE_SEED = 20261127
+#: Their seed, not one that was looked at before.
+GENE_SEED = 20261128
 
 
 def main() -> None:
@@ -173,13 +173,15 @@ Much of this is not a blind test, and must be read so:
   curve that followed, the call went from `indeterminate` to `neutral`. It is a published method,
   and simulated healthy genomes gave 4 of 5600 and 5 of 5900 false positives at a nominal 0.001;
   but that call lies on the border and is no evidence for the method.
-- All simulated samples come from the project's own simulator. The extents of a gene were developed
-  on samples of `validation/gene_grid.py` with other seeds (77, 78). A first judgement (20261123)
-  found 187 of 200 and 194 of 200 of the targets: where the gene lies at the end of its amplicon, a
-  stretch beside it was preferred. That made us give such a stretch a tenth of the prior; the numbers
-  below are of another seed (20261127). The real donors were looked at once between: 8 gains in
-  2632 tests, half of them of AR on X. The noise of every gene's own region was then measured, as
-  had been planned; no number was set by it.
+- All simulated samples come from the project's own simulator. The gene level was developed on
+  samples of `validation/gene_grid.py` with other seeds (77 to 79) and judged three times. The first
+  time (20261123) the targets were met in 187 and 194 of 200: where the gene lies at the end of its
+  amplicon a stretch beside it was preferred, which was given a tenth of the prior. The second time
+  (20261127) they were met in 189 and 199 of 200, and 2 of 640 gains of 17q were called focal: the
+  test had symmetric extents only, and waves were taken for steps; both were changed. Below is the
+  third time. The real donors were looked at between: 8 gains in 2632 tests, half of them of AR
+  on X. The noise of every gene's own region was then measured, as had been planned; no number
+  was set by it.
 """
 
 

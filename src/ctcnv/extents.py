@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import gammaln, xlogy
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -95,19 +95,23 @@ class Explained:
 
 
 def explain(
-    on: Chromosome, core: tuple[int, int], window: tuple[int, int], *, phi: float
+    on: Chromosome, core: tuple[int, int], window: tuple[int, int], *, phi: Array
 ) -> Explained:
     """Posterior over the stretches that may explain the counts of a window around a gene.
 
-    core, window : half-open ranges of atoms, one in the other; phi : variance of an atom's count
-    over its mean, by which counts are divided (quasi-Poisson). A stretch has one ratio and the rest
+    core, window : half-open ranges of atoms, one in the other; phi : (n,) variance of the count of
+    1, 2, ... n atoms over its mean, n at least those of the window. Counts are divided by that of
+    an atom (quasi-Poisson). A stretch has one ratio and the rest
     of the window another, each exponential with mean 1 before, so that with o and e fragments
 
         log p(o | e) = log Gamma(o + 1) - (o + 1) * log(e + 1)
 
-    and a stretch pays for its ratio and its ends. Before, a stretch of its own, a broad change and
-    a stretch inside the gene are equally likely, one that lies beside the gene or ends in it
-    ``BESIDE`` times as much; and so are the distances of an end on a logarithmic scale.
+    and a stretch pays for its ratio and its ends. Where its ends lie is told by single atoms;
+    whether there is a step at all, against waves that reach over many: for that the logarithm of
+    the likelihood ratio of its best ratios counts  phi of an atom / phi of its atoms  times.
+    Before, a stretch of its own, a broad change and a stretch inside the gene are equally likely,
+    one that lies beside the gene or ends in it ``BESIDE`` times as much; and so are the distances
+    of an end on a logarithmic scale.
     """
     left, right = _ends(core[0], window[0]), _ends(core[1], window[1])
     score = _Score(on, window, phi)
@@ -122,7 +126,8 @@ def explain(
     low, high = (side.ravel() for side in np.broadcast_arrays(left.at[:, None], right.at[None, :]))
     low, high = np.append(low, window[0]), np.append(high, window[1])
     # The pair of ends that is the window is no stretch, and its prior is that of the others.
-    logs = np.append(own.ravel() - _log_sum(score.priors(left, right)), score.flat)
+    mass = score.against_flat(own, left, right) - _log_sum(score.priors(left, right))
+    logs = np.append(own.ravel() - _log_sum(own) + mass, 0.0)
     inside = _inside(core)
     first, last = _even(np.append(core[0], inside.at)), _even(np.array([core[1]]))
     kinds = [
@@ -147,9 +152,9 @@ class _Ends:
 class _Score:
     """Log of prior times likelihood of stretches of a window."""
 
-    def __init__(self, on: Chromosome, window: tuple[int, int], phi: float) -> None:
-        self.observed, self.expected = on.observed / phi, on.expected / phi
-        self.window = window
+    def __init__(self, on: Chromosome, window: tuple[int, int], phi: Array) -> None:
+        self.observed, self.expected = on.observed / phi[0], on.expected / phi[0]
+        self.window, self.share = window, phi[0] / phi
         low, high = window
         self.total = (self.observed[high] - self.observed[low],
                       self.expected[high] - self.expected[low])  # fmt: skip
@@ -163,10 +168,26 @@ class _Score:
 
     def pairs(self, first: _Ends, second: _Ends) -> Array:
         """Log prior times likelihood of the stretches between two lists of ends, (n, m)."""
-        o = np.maximum(self.observed[second.at][None, :] - self.observed[first.at][:, None], 0.0)
-        e = np.maximum(self.expected[second.at][None, :] - self.expected[first.at][:, None], 0.0)
+        o, e = self._sums(first, second)
         rest = np.maximum(self.total[0] - o, 0.0), np.maximum(self.total[1] - e, 0.0)
         return np.asarray(self.priors(first, second) + _marginal(o, e) + _marginal(*rest))
+
+    def _sums(self, first: _Ends, second: _Ends) -> tuple[Array, Array]:
+        o = self.observed[second.at][None, :] - self.observed[first.at][:, None]
+        e = self.expected[second.at][None, :] - self.expected[first.at][:, None]
+        return np.maximum(o, 0.0), np.maximum(e, 0.0)
+
+    def against_flat(self, logs: Array, first: _Ends, second: _Ends) -> float:
+        """Log posterior mass of stretches, whose ``pairs`` are given, over that of one level.
+
+        Of  log(prior * likelihood / flat)  the part of the best ratios,
+        sum of o * log(o / e) inside and outside less that of the window, counts by ``share``.
+        """
+        o, e = self._sums(first, second)
+        rest = np.maximum(self.total[0] - o, 0.0), np.maximum(self.total[1] - e, 0.0)
+        gain = _best(o, e) + _best(*rest) - _best(*self.total)
+        atoms = np.clip(second.at[None, :] - first.at[:, None], 1, len(self.share))
+        return _log_sum(logs - self.flat - (1 - self.share[atoms - 1]) * gain)
 
     def elsewhere(
         self, parts: list[tuple[_Ends, _Ends]], prior: float
@@ -180,8 +201,8 @@ class _Score:
         top = int(np.argmax([one.max(initial=-np.inf) for one in each]))
         i, j = np.unravel_index(int(np.argmax(each[top])), each[top].shape)
         stretch = int(parts[top][0].at[i]), int(parts[top][1].at[j])
-        mass = _log_sum(np.concatenate([one.ravel() for one in each]))
-        return mass - total + float(np.log(prior)), stretch
+        masses = [self.against_flat(one, *part) for one, part in zip(each, parts, strict=True)]
+        return _log_sum(np.array(masses)) - total + float(np.log(prior)), stretch
 
 
 def _mass(kind: tuple[float, tuple[int, int] | None]) -> float:
@@ -190,6 +211,11 @@ def _mass(kind: tuple[float, tuple[int, int] | None]) -> float:
 
 def _marginal(observed: Array, expected: Array) -> Array:
     return np.asarray(gammaln(observed + 1) - (observed + 1) * np.log1p(expected))
+
+
+def _best(observed: Array, expected: Array) -> Array:
+    """log likelihood of the best ratio, o * log(o / e), 0 without a fragment."""
+    return np.asarray(xlogy(observed, np.maximum(observed, 1e-300) / np.maximum(expected, 1e-300)))
 
 
 def _log_sum(values: Array) -> float:

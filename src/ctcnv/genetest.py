@@ -244,10 +244,12 @@ def _measure_one(
     return _by_own_atoms(first, place, tested, doubt, local, settings)
 
 
-def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> float:
-    """Variance of an atom's count over its mean in healthy plasma."""
+def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> Array:
+    """Variance of the count of 1, 2, ... atoms over its mean in healthy plasma, as many as in the
+    window:  1 + n * E * tau(n)^2, E fragments an atom."""
     low, high = window
-    return 1 + on.sums(low, high)[1] / (high - low) * float(dispersion.at(1)) ** 2
+    atoms = np.arange(1, high - low + 1)
+    return 1 + atoms * on.sums(low, high)[1] / (high - low) * dispersion.at(atoms) ** 2
 
 
 # The test --------------------------------------------------------------------------------------
@@ -264,13 +266,13 @@ class _Tested:
 
 
 def _tested(place: Place, dispersion: Dispersion, settings: GenesSettings) -> _Tested:
-    """The smallest p-value of symmetric extents, times the number of tests they are worth."""
+    """The smallest p-value of the tested extents, times the number of tests they are worth."""
     on = place.on
-    extents = symmetric_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+    extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
     observed, expected, atoms = sums_of(on, extents)
     ratios = observed / expected
     p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
-    n_tests = effective_tests(expected)
+    n_tests = effective_tests(overlaps(on, extents))
     p_value = float(min(1.0, p_values.min() * n_tests))
     best = int(np.argmin(p_values)) if p_value <= settings.false_positive else 0
     sd = np.sqrt(dispersion.variance(expected[best], atoms[best]))
@@ -283,38 +285,50 @@ def sums_of(on: Chromosome, extents: list[tuple[int, int]]) -> tuple[Array, Arra
     return sums[:, 0], sums[:, 1], np.array([float(b - a) for a, b in extents])
 
 
-def symmetric_extents(
+def tested_extents(
     start: NDArray[np.int64],
     end: NDArray[np.int64],
     core: tuple[int, int],
     arm: tuple[int, int],
     max_bp: int,
 ) -> list[tuple[int, int]]:
-    """The gene's own atoms, then ranges grown on both sides up to the arm and the focal width.
+    """The gene's own atoms, then ranges grown to both sides, to the left and to the right alone, as
+    far as the arm and the focal width reach.
 
-    start, end : (n,) of the chromosome's used atoms; ranges are half-open.
+    start, end : (n,) of the chromosome's used atoms; ranges are half-open. A gene may lie anywhere
+    in its amplicon, and one at its end would be diluted by half in a symmetric range.
     """
     found = [core]
     margin = max(1, (core[1] - core[0]) // 2)
     while True:
-        low, high = max(arm[0], core[0] - margin), min(arm[1], core[1] + margin)
-        if (low, high) == found[-1] or end[high - 1] - start[low] > max_bp:
+        before = len(found)
+        for left, right in ((1, 1), (2, 0), (0, 2)):
+            low = max(arm[0], core[0] - left * margin)
+            high = min(arm[1], core[1] + right * margin)
+            if (low, high) not in found and end[high - 1] - start[low] <= max_bp:
+                found.append((low, high))
+        if len(found) == before:
             return found
-        found.append((low, high))
         margin *= GROWTH
 
 
-def effective_tests(expected: Array) -> float:
-    """How many independent tests the nested extents are worth (Nyholt 2004, Am J Hum Genet 74:765).
+def overlaps(on: Chromosome, extents: list[tuple[int, int]]) -> Array:
+    """Correlation of the ratios of ranges that all hold the gene, (m, m): the fragments expected in
+    both, over the root of the product of those in each."""
+    low, high = np.array(extents).T
+    both = on.expected[np.minimum.outer(high, high)] - on.expected[np.maximum.outer(low, low)]
+    each = np.diagonal(both)
+    return np.asarray(both / np.sqrt(np.outer(each, each)))
 
-    expected : (m,) fragments of each extent, one inside the next, so that two of them correlate by
-    the square root of the smaller over the larger.  M_eff = 1 + (m - 1) * (1 - Var(eigenvalues)/m).
+
+def effective_tests(correlation: Array) -> float:
+    """How many independent tests correlated ones are worth (Nyholt 2004, Am J Hum Genet 74:765).
+
+    correlation : (m, m).  M_eff = 1 + (m - 1) * (1 - Var(eigenvalues)/m).
     """
-    m = len(expected)
+    m = len(correlation)
     if m == 1:
         return 1.0
-    smaller = np.minimum(expected[:, None], expected[None, :])
-    correlation = np.sqrt(smaller / np.maximum(expected[:, None], expected[None, :]))
     spread = float(np.var(np.linalg.eigvalsh(correlation), ddof=1))
     return float(1 + (m - 1) * (1 - spread / m))
 
@@ -351,7 +365,7 @@ def squared_excess(
         if place is None:
             continue
         on = place.on
-        extents = symmetric_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+        extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
         observed, expected, atoms = sums_of(on, extents)
         variance = dispersion.variance(expected, atoms)
         weight = 1 / variance**2
