@@ -128,6 +128,7 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
                  "--bins": bins, "--genes": genes, "--pon": panel["--output"]}  # fmt: skip
         for name in ("dispersion", "normals", "waves"):
             given[f"--{name}"] = panel[f"--output-{name}"]
+        given["--pon-genes"] = panel["--output-genes"]
         written = {"profile": "profile.tsv.gz", "segments": "segments.tsv",
                    "fraction": "fraction.tsv", "mutations": "mutations.tsv",
                    "grid": "fraction.grid.tsv.gz", "solutions": "solutions.tsv",

@@ -299,7 +299,8 @@ def _genes(profile, point, copies, events, scale, tumor):
         n, observed, expected = _observed(profile, chrom, start - pad, end + pad)
         row = dict.fromkeys(schema.GENES.names, NAN)
         row |= {"gene": gene, "chrom": f"chr{chrom}", "start": start, "end": max(end, start + 1),
-                "n_bins": n, "focal": None, "width": None, "reason": None}  # fmt: skip
+                "n_bins": n, "focal": None, "width": None, "width_low": None, "width_high": None,
+                "reason": None}  # fmt: skip
         if point.failed:
             row |= {"call": "failed", "reason": "fewer than 20,000 fragments"}
             rows.append(row)
@@ -313,7 +314,7 @@ def _genes(profile, point, copies, events, scale, tumor):
         z = (ratio - 1) / sd
         row |= {"observed": observed, "expected": expected, "pcn": 2 * ratio,
                 "pcn_low": 2 * ratio - 4 * sd, "pcn_high": 2 * ratio + 4 * sd, "z": z,
-                "p_value": float(np.exp(-abs(z)))}  # fmt: skip
+                "p_value": float(np.exp(-abs(z))), "q_value": float(np.exp(-abs(z)))}  # fmt: skip
         f = tumor["fraction"]
         truth = _copies_at(chrom, (start_mb + end_mb) / 2, copies, events)
         if tumor["status"] != "detected":
@@ -333,7 +334,10 @@ def _genes(profile, point, copies, events, scale, tumor):
                     "p_amplified": float(found > AMPLIFIED),
                     "detectable_copies": 2 + 12 * sd / f,
                     "focal": (truth == copies and copies != 2) if far else None,
+                    "p_focal": (0.9999 if truth == copies else 0.02) if far else NAN,
                     "width": int(0.8e6 / scale) if far and truth == copies else None,
+                    "width_low": int(0.6e6 / scale) if far and truth == copies else None,
+                    "width_high": int(0.9e6 / scale) if far and truth == copies else None,
                     "reason": f"z {z:.1f} in {n} atoms"}  # fmt: skip
         rows.append(row)
     return pd.DataFrame(rows)[schema.GENES.names]

@@ -166,17 +166,27 @@ def counts(
 
 
 @functools.cache
+def _built() -> pon.PonResult:
+    return build_panel(normals(6))
+
+
+@functools.cache
 def panel() -> tuple[Panel, Dispersion]:
     """A panel of six normals, three of each sex, and its over-dispersion."""
-    made = build_panel(normals(6))
+    made = _built()
     return pon.panel_of(made.pon, made.waves), Dispersion.from_frame(made.dispersion)
 
 
 @functools.cache
 def libraries() -> tuple[Grid, Summed]:
     """The normals of that panel on their windows."""
-    _, grid, summed = normals_step.read(build_panel(normals(6)).normals)
+    _, grid, summed = normals_step.read(_built().normals)
     return grid, summed
+
+
+def excess() -> dict[str, float]:
+    """How much more than other regions each gene varies in that panel."""
+    return pon.excess_of(_built().genes)
 
 
 def normals(n: int, *, first: int = 100, library: Library = USUAL) -> dict[str, pd.DataFrame]:
@@ -248,6 +258,11 @@ def analysed(drawn: pd.DataFrame) -> Sample:
     with quick():
         found = step.estimate(made.profile, dispersion=used, settings=FAST, normals=libraries())
     called = genes.call_genes(
-        made.profile, gene_table(), found, dispersion=used, settings=SETTINGS["genes"]
+        made.profile,
+        gene_table(),
+        found,
+        dispersion=used,
+        settings=SETTINGS["genes"],
+        excess=excess(),
     )
     return Sample(made, used, segments, found, called)

@@ -68,6 +68,7 @@ def call_words(folder, sample, to, **changes):
         "pon": folder / "pon.tsv.gz", "waves": folder / "pon.waves.tsv.gz",
         "dispersion": folder / "pon.dispersion.tsv",
         "normals": folder / "pon.normals.tsv.gz",
+        "pon-genes": folder / "pon.genes.tsv",
         "config": folder / "config.yaml",
     } | changes  # fmt: skip
     named = [word for name, path in files.items() if path is not None
@@ -198,7 +199,7 @@ def test_a_library_with_too_few_fragments_is_failed_in_every_table(folder):
 
 def test_a_sample_is_called_without_a_panel(folder, tmp_path):
     words = call_words(folder, "001", tmp_path, pon=None, waves=None, dispersion=None,
-                       normals=None)  # fmt: skip
+                       normals=None, **{"pon-genes": None})  # fmt: skip
     assert run(*words) == 0
     stored = tables.read(tmp_path / "genes.tsv", schema.GENES)
     assert stored.require("pon") == "none"
@@ -220,7 +221,8 @@ def test_the_steps_by_hand_give_what_call_gives(folder, tmp_path):
                tmp_path / "solutions.tsv") == 0  # fmt: skip
     assert run("genes", "--profile", profile, "--fraction", tmp_path / "fraction.tsv", "--grid",
                tmp_path / "fraction.grid.tsv.gz", "--genes", folder / "genes.tsv", *panel,
-               "--output", tmp_path / "genes.tsv") == 0  # fmt: skip
+               "--pon-genes", folder / "pon.genes.tsv", "--output",
+               tmp_path / "genes.tsv") == 0  # fmt: skip
     for name in ("profile", "segments", "fraction", "genes"):
         file, table = OUTPUTS[name]
         by_hand, at_once = tables.read(tmp_path / file, table), read(folder, "001", name)
@@ -373,7 +375,8 @@ def with_meta(path, to, **changes):
     """A copy of a table with other preamble values."""
     name = path.name.removesuffix(".gz").removesuffix(".tsv")
     table = {"pon": schema.PON, "pon.dispersion": schema.DISPERSION,
-             "pon.normals": schema.NORMALS, "pon.waves": schema.WAVES}[name]  # fmt: skip
+             "pon.normals": schema.NORMALS, "pon.waves": schema.WAVES,
+             "pon.genes": schema.PON_GENES}[name]  # fmt: skip
     stored = tables.read(path, table)
     meta = {k: v for k, v in stored.meta.items() if not k.startswith("ctcnv.")} | changes
     tables.write(to, table, stored.frame, meta=meta)
@@ -400,6 +403,8 @@ def with_meta(path, to, **changes):
         ),
         ("panel without dispersion", "--pon and --dispersion go together: give both or neither"),
         ("panel without normals", "--pon and --normals go together: give both or neither"),
+        ("panel without genes", "--pon and --pon-genes go together: give both or neither"),
+        ("genes of other bins", r"g.tsv: made on other bins \(beef\) than the sample"),
         ("normals alone", "--pon and --normals go together: give both or neither"),
         ("dispersion alone", "--pon and --dispersion go together: give both or neither"),
         ("waves as normals", r"pon.waves.tsv.gz: .*a 'pon_waves' table; expected 'pon_normals'"),
@@ -452,12 +457,17 @@ def test_what_does_not_fit_is_refused_in_one_line_and_nothing_is_written(
         changes = {"normals": given / "n.tsv.gz"}
     elif case == "panel without normals":
         changes = {"normals": None}
+    elif case == "panel without genes":
+        changes = {"pon-genes": None}
+    elif case == "genes of other bins":
+        other = with_meta(folder / "pon.genes.tsv", given / "g.tsv", bins="beef")
+        changes = {"pon-genes": other}
     elif case == "waves as normals":
         changes = {"normals": waves}
     elif case.endswith(" alone"):
         only = case.removesuffix(" alone")
-        three = ("pon", "dispersion", "waves", "normals")
-        changes = {name: None for name in three if name != only}
+        four = ("pon", "dispersion", "waves", "normals", "pon-genes")
+        changes = {name: None for name in four if name != only}
     elif case == "swapped panel and waves":
         changes = {"pon": waves, "waves": pon}
     elif case == "normals as waves":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,9 @@ from hypothesis import strategies as st
 
 from ctcnv import fraction as fraction_step
 from ctcnv import genes as step
+from ctcnv import genetest
 from ctcnv.dispersion import Dispersion
+from ctcnv.extents import Chromosome
 from ctcnv.fraction import FractionResult
 from ctcnv.genes import Cells
 from ctcnv.mixture import copies_of, ratio_of
@@ -56,7 +57,7 @@ def flat(n=166):
 
 
 def measured(levels, *, table=None, dispersion=CALM, settings=SETTINGS, **shape):
-    found = step.measure(profile_of(levels, **shape), gene() if table is None else table,
+    found = genetest.measure(profile_of(levels, **shape), gene() if table is None else table,
                          dispersion=dispersion, settings=settings)  # fmt: skip
     return found[0]
 
@@ -113,18 +114,23 @@ def test_a_gene_of_a_chromosome_without_atoms_failed():
 
 
 @given(st.integers(0, 165), st.integers(1, 6), st.integers(1, 80_000_000))
-def test_extents_grow_around_the_gene_within_arm_and_width(low, width, most):
+def test_extents_hold_the_gene_within_arm_and_width(low, width, most):
     start = np.arange(166) * ATOM
     end = start + ATOM
     core = (low, min(166, low + width))
     arm = (0, 50) if core[1] <= 50 else (min(50, low), 166)
-    found = step.symmetric_extents(start, end, core, arm, most)
+    found = genetest.tested_extents(start, end, core, arm, most)
     assert found[0] == core
-    for inner, outer in itertools.pairwise(found):
-        assert outer[0] <= inner[0] < inner[1] <= outer[1]
-        assert outer != inner
-        assert arm[0] <= outer[0] < outer[1] <= arm[1]
-        assert end[outer[1] - 1] - start[outer[0]] <= most
+    assert len(set(found)) == len(found)
+    for a, b in found[1:]:
+        assert arm[0] <= a <= core[0] < core[1] <= b <= arm[1]
+        assert end[b - 1] - start[a] <= most
+
+
+def test_extents_grow_to_both_sides_and_to_each_alone():
+    start = np.arange(100) * ATOM
+    found = genetest.tested_extents(start, start + ATOM, (50, 52), (0, 100), 9 * ATOM)
+    assert found == [(50, 52), (49, 53), (48, 52), (50, 54), (48, 54), (46, 52), (50, 56)]
 
 
 @pytest.mark.parametrize("atom_bp", [1_000_000, 5_000_000])
@@ -148,7 +154,9 @@ def test_p_values_are_those_of_the_negative_binomial(observed, expected, tau2):
     size = 1 / tau2
     twin = scipy.stats.nbinom(size, size / (size + expected))
     wanted = min(1.0, 2 * min(twin.sf(observed - 1), twin.cdf(observed)))
-    found = step.two_sided_p(np.array([float(observed)]), np.array([expected]), np.array([tau2]))
+    found = genetest.two_sided_p(
+        np.array([float(observed)]), np.array([expected]), np.array([tau2])
+    )
     assert found[0] == pytest.approx(wanted, rel=1e-6, abs=1e-200)
 
 
@@ -156,18 +164,33 @@ def test_p_values_are_those_of_the_negative_binomial(observed, expected, tau2):
 def test_p_values_without_over_dispersion_are_poisson(observed):
     twin = scipy.stats.poisson(20.0)
     wanted = min(1.0, 2 * min(twin.sf(observed - 1), twin.cdf(observed)))
-    found = step.two_sided_p(np.array([observed]), np.array([20.0]), np.array([0.0]))
+    found = genetest.two_sided_p(np.array([observed]), np.array([20.0]), np.array([0.0]))
     assert found[0] == pytest.approx(wanted, rel=1e-4)
 
 
-@given(st.lists(st.floats(1, 1e5), min_size=1, max_size=10, unique=True))
-def test_nested_tests_are_worth_between_one_and_all_of_them(expected):
-    found = step.effective_tests(np.sort(np.array(expected)))
-    assert 1 - 1e-9 <= found <= len(expected) + 1e-9
+def extents_of(*pairs):
+    """Correlation of ranges of atoms of 100 fragments."""
+    start = np.arange(50) * ATOM
+    on = Chromosome.of(start, start + ATOM, np.zeros(50), np.full(50, 100.0), np.full(50, 2))
+    return genetest.overlaps(on, list(pairs))
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(25, 50)), min_size=1, max_size=10))
+def test_tests_are_worth_between_one_and_all_of_them(pairs):
+    found = genetest.effective_tests(extents_of(*pairs))
+    assert 1 - 1e-9 <= found <= len(pairs) + 1e-9
 
 
 def test_tests_of_the_same_counts_are_one_test():
-    assert step.effective_tests(np.full(6, 100.0)) == pytest.approx(1, abs=0.01)
+    assert genetest.effective_tests(extents_of(*[(10, 30)] * 6)) == pytest.approx(1, abs=0.01)
+
+
+def test_ratios_correlate_by_what_their_ranges_share():
+    found = extents_of((20, 24), (10, 24), (20, 40))
+    wanted = [[1, 4 / np.sqrt(4 * 14), 4 / np.sqrt(4 * 20)],
+              [4 / np.sqrt(4 * 14), 1, 4 / np.sqrt(14 * 20)],
+              [4 / np.sqrt(4 * 20), 4 / np.sqrt(14 * 20), 1]]  # fmt: skip
+    np.testing.assert_allclose(found, wanted)
 
 
 def test_healthy_genes_are_called_as_rarely_as_said():
@@ -258,7 +281,7 @@ def test_ratios_of_arm_and_chromosome_leave_the_amplicon_out():
 def test_twice_the_counts_give_the_same_ratio_and_a_narrower_interval():
     one, two = measured(amplified(3)), measured(amplified(3), expected=4000.0)
     assert two.ratio == pytest.approx(one.ratio)
-    assert two.sd < one.sd
+    assert two.high - two.low < one.high - one.low
     assert two.p_value <= one.p_value
 
 
@@ -311,39 +334,39 @@ def test_the_interval_of_copies_is_that_of_drawing_ratio_and_cell():
     which = rng.choice(3, 200_000, p=cells.weight)
     drawn = copies_of(rng.normal(2.0, 0.1, 200_000), cells.fraction[which],
                                     cells.ploidy[which])  # fmt: skip
-    found = step.copies_interval(cells, 2.0, 0.1, 2)
+    found = step.copies_interval(cells, step.spread_of(2.0, 0.1), 2)
     np.testing.assert_allclose(found, np.quantile(drawn, [0.025, 0.5, 0.975]), rtol=0.03)
 
 
 def test_no_copies_are_below_zero():
     cells = Cells.of(fraction_result(0.5, 2.0))
-    low, middle, high = step.copies_interval(cells, 0.3, 0.05, 2)
+    low, middle, high = step.copies_interval(cells, step.spread_of(0.3, 0.05), 2)
     assert low == middle == high == 0
 
 
 def test_explanations_that_need_negative_copies_are_left_out():
     cells = Cells(np.array([0.1, 0.6]), np.array([2.0, 2.0]), np.array([0.5, 0.5]), 1.0, "detected")
     # ratio 0.8: at T 0.1 it takes -2 copies, at T 0.6 it is 1.33
-    found = step.copies_interval(cells, 0.8, 1e-6, 2)
+    found = step.copies_interval(cells, step.spread_of(0.8, 1e-6), 2)
     np.testing.assert_allclose(found, 2 - 0.4 / 0.6, rtol=1e-3)
 
 
 def test_unknown_ratios_have_unknown_copies():
     cells = Cells.of(fraction_result())
-    assert np.isnan(step.copies_interval(cells, float("nan"), 0.1, 2)).all()
+    assert np.isnan(step.copies_interval(cells, step.spread_of(float("nan"), 0.1), 2)).all()
 
 
 # --- what could have been seen ---
 
 
 def one_test(expected=3000.0, atoms=3, critical=1.1, share=1.0):
-    return step.Test(critical, expected, atoms, share, CALM)
+    return genetest.Test(critical, expected, atoms, share, CALM)
 
 
 @given(st.floats(0.02, 0.9), st.floats(1.5, 4))
 def test_detectable_copies_are_found_with_95_percent_power(fraction, ploidy):
     cells = Cells.of(fraction_result(fraction, ploidy))
-    m = replace(step.UNSEEN, test=one_test())
+    m = replace(genetest.UNSEEN, test=one_test())
     found = step.detectable_copies(cells, m)
     if np.isnan(found):
         assert one_test().power(ratio_of(300.0, fraction, ploidy)) < 0.95
@@ -365,7 +388,7 @@ def test_an_amplicon_that_fills_half_of_its_atoms_is_diluted_by_half():
 def test_more_tumor_dna_or_depth_shows_fewer_copies(fraction, times):
     def shown(fraction, test):
         return step.detectable_copies(
-            Cells.of(fraction_result(fraction)), replace(step.UNSEEN, test=test)
+            Cells.of(fraction_result(fraction)), replace(genetest.UNSEEN, test=test)
         )
 
     assert shown(fraction * times, one_test()) <= shown(fraction, one_test())
@@ -375,7 +398,7 @@ def test_more_tumor_dna_or_depth_shows_fewer_copies(fraction, times):
 
 def test_tumor_dna_that_may_be_absent_shows_nothing():
     cells = Cells(np.array([0.5]), np.array([2.0]), np.array([1.0]), 0.9, "not_detected")
-    assert np.isnan(step.detectable_copies(cells, replace(step.UNSEEN, test=one_test())))
+    assert np.isnan(step.detectable_copies(cells, replace(genetest.UNSEEN, test=one_test())))
 
 
 # --- the call ---

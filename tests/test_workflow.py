@@ -104,7 +104,7 @@ def test_a_cohort_without_normals_runs_without_a_panel(repo_root: Path, folder: 
     assert done.returncode == 0, done.stdout
     found = commands(done.stdout)
     assert "pon" not in {words[1] for words in found}
-    of_panel = {"--pon", "--waves", "--dispersion", "--normals", "--donors"}
+    of_panel = {"--pon", "--waves", "--dispersion", "--normals", "--donors", "--pon-genes"}
     assert not any(of_panel & set(words) for words in found)
 
 

@@ -20,15 +20,30 @@ from matplotlib.figure import Figure
 
 from ctcnv.io import tables
 from ctcnv.schema import FRACTION, GENES, TRACK
-from validation import donors, fraction_grid, grid, healthy, informed, limits, patients
-from validation.page import markdown, rate
+from validation import (
+    donors,
+    fraction_grid,
+    gene_donors,
+    gene_grid,
+    gene_page,
+    healthy,
+    informed,
+    limits,
+    patients,
+)
+from validation.page import markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 IMAGES = DOCS / "img"
 #: Not the seeds that the model was developed with.
 SEED = 20261123
 #: Everything that is measured beside the results of ``ctcnv real``.
-PARTS = ("limits", "smallest", "fraction", "targets", "informed", "genes", "donors", "patients")
+PARTS = ("limits", "smallest", "fraction", "targets", "informed", "genes", "gene_donors", "donors",
+         "patients")  # fmt: skip
+#: Samples of each cell of the gene grid: chromosome 17 alone, whole genomes.
+GENE_SAMPLES = (4, 2)
+#: Their seed, not one that was looked at before.
+GENE_SEED = 20261128
 
 
 def main() -> None:
@@ -63,10 +78,14 @@ def measurements(samples: int, data: Path | None) -> dict[str, Callable[[], pd.D
         "fraction": lambda: fraction_grid.run(samples, SEED),
         "targets": lambda: fraction_grid.run_targets(max(1, samples // 50), SEED),
         "informed": lambda: informed.run(repeats=28, seed=SEED),
-        "genes": lambda: grid.run(repeats=4, seed=SEED),
+        "genes": lambda: gene_grid.run(*GENE_SAMPLES, GENE_SEED),
     }
     if data is not None:
-        parts |= {"donors": lambda: donors.run(data), "patients": lambda: patients.run(data)}
+        parts |= {
+            "gene_donors": lambda: gene_donors.run(data),
+            "donors": lambda: donors.run(data),
+            "patients": lambda: patients.run(data),
+        }
     return parts
 
 
@@ -96,8 +115,8 @@ def write_page(rows: dict[str, pd.DataFrame], *, results: Path | None, data: Pat
         _save(informed.draw(rows["informed"]), "informed")
         page.append(informed.chapter(rows["informed"]))
     if "genes" in rows:
-        _save(draw(rows["genes"]), "genes")
-        page.append(simulated_chapter(rows["genes"], 4))
+        _save(gene_page.draw(rows["genes"]), "genes")
+        page.append(gene_page.chapter(rows["genes"], rows.get("gene_donors")))
     page.append("## Real plasma\n")
     if "donors" in rows:
         page.append(donors.chapter(rows["donors"]))
@@ -133,7 +152,7 @@ Much of this is not a blind test, and must be read so:
   amplified at ERBB2 because of an atom of 17q12 next to it, where healthy people differ; that made
   us leave out such atoms.
 - The priors of the genomes, `fraction.no_copy_weight`, `fraction.misfit` and the search on the
-  plane of step and ploidy were chosen on a few hundred tumors of `validation/grid.py`. The tumors
+  plane of step and ploidy were chosen on a few hundred tumors of random segments. The tumors
   that judge the fraction are others, from a generator that was written without knowing the model
   (`validation/tumors.py`). Four fits to such tumors by an early state were seen before; one of
   them, a wrong ploidy with too short an interval, was a fault that the first tumors showed too.
@@ -154,67 +173,16 @@ Much of this is not a blind test, and must be read so:
   curve that followed, the call went from `indeterminate` to `neutral`. It is a published method,
   and simulated healthy genomes gave 4 of 5600 and 5 of 5900 false positives at a nominal 0.001;
   but that call lies on the border and is no evidence for the method.
-- All simulated samples come from the project's own simulator. A bias of the ERBB2 copies was found
-  with the grid that judges them and repaired before the numbers below were measured.
+- All simulated samples come from the project's own simulator. The gene level was developed on
+  samples of `validation/gene_grid.py` with other seeds (77 to 79) and judged three times. The first
+  time (20261123) the targets were met in 187 and 194 of 200: where the gene lies at the end of its
+  amplicon a stretch beside it was preferred, which was given a tenth of the prior. The second time
+  (20261127) they were met in 189 and 199 of 200, and 2 of 640 gains of 17q were called focal: the
+  test had symmetric extents only, and waves were taken for steps; both were changed. Below is the
+  third time. The real donors were looked at between: 8 gains in 2632 tests, half of them of AR
+  on X. The noise of every gene's own region was then measured, as had been planned; no number
+  was set by it.
 """
-
-
-def simulated_chapter(rows: pd.DataFrame, repeats: int) -> str:
-    """Error, coverage and calls of the simulated tumors."""
-    detected = rows[rows["truth"] > 0]
-    summary = (
-        rows.assign(error=(rows["fraction"] - rows["truth"]).abs(),
-                    bias=rows["fraction"] - rows["truth"])
-        .groupby(["doubled", "depth", "truth"])
-        .agg(n=("error", "size"), detected=("detected", "mean"), error=("error", "median"),
-             bias=("bias", "median"), covered=("covered", "mean"), width=("width", "median"))
-        .reset_index()
-    )  # fmt: skip
-    shown = summary.assign(genome=summary["doubled"].map({False: "near-diploid", True: "doubled"}))[
-        ["genome", "depth", "truth", "n", "detected", "error", "bias", "covered", "width"]
-    ]
-    covered = {
-        name: rate(int(part["covered"].sum()), len(part))
-        for name, part in (
-            ("near-diploid", detected[~detected["doubled"]]),
-            ("doubled", detected[detected["doubled"]]),
-        )
-    }
-    none = rows[rows["truth"] == 0]
-    amplified = rows[(rows["erbb2"] == 20) & (rows["truth"] > 0)]
-    other = rows[(rows["erbb2"] != 20) | (rows["truth"] == 0)]
-    calls = pd.crosstab([amplified["depth"], amplified["truth"]], amplified["call"]).reset_index()
-    copies = amplified[amplified["copies_covered"].notna()]
-    lines = [
-        "## ERBB2 in simulated tumors\n",
-        f"Whole path from counts on a human genome of 1-Mb atoms, panel of 6 normals, {repeats} "
-        "samples a row. Random segments (40 % of the genome altered, one in ten of the events "
-        "subclonal); a doubled genome has each segment twice and some changed again. Ratios alone "
-        "cannot tell a doubled genome from one copy less everywhere, so that its fraction is the "
-        "hard case: compare the two halves of the table.\n",
-        markdown(shown),
-        "\nThe 95 % interval holds the true fraction:\n",
-        *(f"- {name}: {text}" for name, text in covered.items()),
-        f"- healthy (fraction 0) called detected: {rate(int(none['detected'].sum()), len(none))}\n",
-        "The target is 93-97 % in every band; where a row falls short, the interval is too short "
-        "there and the report's numbers must be read with that in mind.\n",
-        "### ERBB2 at 20 copies in a 4-Mb amplicon\n",
-        markdown(calls),
-        f"\nSamples without the amplicon or without tumor called amplified: "
-        f"{rate(int((other['call'] == 'amplified').sum()), len(other))}.",
-        "\nThe 95 % interval of the copies holds the truth (detected samples; it inherits the "
-        "error of the fraction):\n",
-        *(
-            f"- {name}: {rate(int(part['copies_covered'].sum()), len(part))}"
-            for name, part in (
-                ("near-diploid", copies[~copies["doubled"]]),
-                ("doubled", copies[copies["doubled"]]),
-            )
-        ),
-        "",
-        "![true and estimated tumor fraction](img/genes.png)\n",
-    ]
-    return "\n".join(lines)
 
 
 def real_chapter(results: Path) -> str:
@@ -249,25 +217,6 @@ def real_chapter(results: Path) -> str:
              "detectable_copies", "call"]  # fmt: skip
     parts += ["", markdown(pd.DataFrame(rows, columns=names)), ""]
     return "\n".join(parts)
-
-
-def draw(rows: pd.DataFrame) -> Figure:
-    """Estimated against true fraction, one panel a genome."""
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    for axis, doubled in zip(axes, (False, True), strict=True):
-        axis.plot([0, 0.7], [0, 0.7], color="#999999", linewidth=1)
-        for colour, (depth, part) in zip(("#0072B2", "#D55E00"),
-                                         rows[rows["doubled"] == doubled].groupby("depth"),
-                                         strict=True):  # fmt: skip
-            shift = 0.006 if depth == "1x" else -0.006
-            axis.scatter(part["truth"] + shift, part["fraction"], s=18, color=colour, label=depth)
-        axis.set_title("doubled genome" if doubled else "near-diploid genome")
-        axis.set_xlabel("true tumor fraction")
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_ylabel("estimated tumor fraction")
-    axes[0].legend(title="depth", frameon=False)
-    return figure
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from ctcnv.alterations import NOT_AMPLIFIED, Facts, Row, mutated
 from ctcnv.fraction import FractionResult
-from ctcnv.genes import MIN_REFERENCE_COPIES, NODES, Cells
+from ctcnv.genes import MIN_REFERENCE_COPIES, Cells, spread_of
 from ctcnv.mixture import copies_of
 from ctcnv.model import CriteriaSettings
 from ctcnv.robust import weighted_quantile
@@ -215,9 +215,10 @@ class Posterior:
         cells = Cells.of(result)
         ratio = gene["observed"] / gene["expected"]
         normal = round(gene["pcn"] / ratio) if ratio > 0 else 2
-        copies, ploidy, weight = cells.copies(ratio, pcn_sd(gene) / normal, normal)
+        ratios = spread_of(gene["pcn"] / normal, pcn_sd(gene) / normal)
+        copies, ploidy, weight = cells.copies(ratios, normal)
         rest = copies_of(gene["rest_ratio"], cells.fraction, cells.ploidy, normal=float(normal))
-        rest = np.repeat(rest, len(NODES))
+        rest = np.repeat(rest, len(ratios))
         with np.errstate(divide="ignore", invalid="ignore"):
             of_rest = np.where(rest > MIN_REFERENCE_COPIES, copies / rest, np.nan)
         return cls(copies, of_rest, copies / ploidy, weight)

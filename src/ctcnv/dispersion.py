@@ -53,6 +53,10 @@ class Dispersion:
         """From the table ``pon_dispersion``."""
         return cls(frame["atoms"].to_numpy(dtype=float), frame["tau"].to_numpy(dtype=float))
 
+    def raised(self, excess: float) -> Dispersion:
+        """That of a region which varies more than others of its size:  sqrt(tau^2 + excess^2)."""
+        return Dispersion(self.atoms, np.hypot(self.tau, excess)) if excess > 0 else self
+
     def at_least(self, other: Dispersion) -> Dispersion:
         """The larger of two dispersions at each size: a sample noisier than the panel says so."""
         sizes = np.union1d(self.atoms, other.atoms)

@@ -189,6 +189,7 @@ class GenesSettings(Settings):
 
     section: ClassVar[str] = "genes"
     false_positive: float
+    false_discovery: float
     max_extent_bp: int
     flank_bp: int
     amplified_copies: float

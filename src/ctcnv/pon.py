@@ -17,8 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv import detection, evidence
-from ctcnv import genes as genes_step
+from ctcnv import detection, evidence, genetest
 from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
@@ -593,14 +592,24 @@ def _donor_table(
 def _gene_checks(
     left: Left, gene_table: pd.DataFrame, checks: dict[str, _Check], settings: GenesSettings
 ) -> pd.DataFrame:
-    """Leave-one-out false positives of the gene test (PON_GENES)."""
+    """Leave-one-out noise and false positives of the gene test (PON_GENES).
+
+    Each normal is tested with the noise that the others show at the gene.
+    """
+    use = [checks[name].dispersion for name in left.names]
+    sums = np.array([
+        genetest.squared_excess(profile, gene_table, dispersion=own, settings=settings)
+        for profile, own in zip(left.profiles(), use, strict=True)
+    ]).reshape(len(use), len(gene_table), 2)  # fmt: skip
+    names = gene_table["gene"].tolist()
+    others = [dict(zip(names, excess_of_sums(sums.sum(0) - one), strict=True)) for one in sums]
     tested = [
-        genes_step.measure(profile, gene_table, settings=settings,
-                           dispersion=checks[name].dispersion)
-        for name, profile in zip(left.names, left.profiles(), strict=True)
-    ]  # fmt: skip
+        genetest.measure(profile, gene_table, dispersion=own, settings=settings, excess=of_others)
+        for profile, own, of_others in zip(left.profiles(), use, others, strict=True)
+    ]
+    excess = excess_of_sums(sums.sum(0))
     rows = []
-    for position, gene in enumerate(gene_table["gene"]):
+    for position, gene in enumerate(names):
         found = [table[position] for table in tested]
         known = [m for m in found if m.n_bins > 0]
         core = np.array([m.core_ratio for m in known])
@@ -609,9 +618,23 @@ def _gene_checks(
                 "gene": gene,
                 "n_bins": max((m.core_bins for m in found), default=0),
                 "sd": float(np.std(core, ddof=1)) if len(core) > 1 else float("nan"),
+                "excess": excess[position] if known else float("nan"),
                 "max_z": max((m.z for m in known), default=float("nan")),
                 "false_gains": sum(m.z > 0 and m.p_value <= settings.false_positive for m in known),
                 "n_normals": len(known),
             }
         )
     return pd.DataFrame(rows)
+
+
+def excess_of_sums(sums: Array) -> Array:
+    """Standard deviations from the sums of ``genetest.squared_excess``, (genes,); 0 where the gene
+    varies no more than other regions, or nothing is known."""
+    weight = np.where(sums[:, 1] > 0, sums[:, 1], 1.0)
+    return np.asarray(np.sqrt(np.maximum(sums[:, 0] / weight, 0.0)))
+
+
+def excess_of(genes: pd.DataFrame) -> dict[str, float]:
+    """The excess of each gene from the table PON_GENES."""
+    return {str(g): float(e) for g, e in zip(genes["gene"], genes["excess"], strict=True)
+            if np.isfinite(e)}  # fmt: skip

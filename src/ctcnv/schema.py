@@ -252,12 +252,15 @@ DONORS = Table(
 )  # fmt: skip
 
 PON_GENES = Table(
-    "pon_genes", 1,
+    "pon_genes", 2,
     (
         Column("gene", "text", "gene symbol"),
         Column("n_bins", "int", "usable atoms of the gene"),
         Column("sd", "float", "standard deviation of the gene's ratio over the normals, "
                "leave-one-out", "ratio", nullable=True),
+        Column("excess", "float", "standard deviation of the ratio around the gene over the "
+               "normals beyond that of regions of its size, leave-one-out; 0 where it varies no "
+               "more", "ratio", nullable=True),
         Column("max_z", "float", "largest z of any normal, leave-one-out", nullable=True),
         Column("false_gains", "int", "normals in which a gain is called significant"),
         Column("n_normals", "int", "normals tested"),
@@ -440,7 +443,7 @@ SOLUTIONS = Table(
 )  # fmt: skip
 
 GENES = Table(
-    "genes", 2,
+    "genes", 3,
     (
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
@@ -453,6 +456,8 @@ GENES = Table(
                "plasma for a region of this size and depth", nullable=True),
         Column("p_value", "float", "two-sided, corrected for the widths that were tried",
                "probability", nullable=True),
+        Column("q_value", "float", "the same, corrected for the number of genes; ERBB2 is tested "
+               "first and keeps its p_value", "probability", nullable=True),
         Column("copies", "float", "adjusted copy number: copies per tumor cell, posterior median",
                "copies", nullable=True),
         Column("copies_low", "float", "lower 95 % bound", "copies", nullable=True),
@@ -465,10 +470,15 @@ GENES = Table(
         Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
                "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
                "fraction", "ratio", nullable=True),
-        Column("width", "int", "width of the amplicon that explains the counts best; empty when "
-               "the gene does not stand out", "bp", nullable=True),
+        Column("width", "int", "width of the amplicon, posterior median; empty when the gene does "
+               "not stand out", "bp", nullable=True),
+        Column("width_low", "int", "lower 95 % bound", "bp", nullable=True),
+        Column("width_high", "int", "upper 95 % bound", "bp", nullable=True),
         Column("focal", "bool", "whether the gene stands out of its own arm in a region below the "
-               "focal width; empty when it is not altered", nullable=True),
+               "focal width; empty when it is not altered, or when that cannot be told",
+               nullable=True),
+        Column("p_focal", "float", "probability that it does, over every extent that explains the "
+               "counts; empty when the gene is not altered", "probability", nullable=True),
         Column("p_amplified", "float", "probability that the copies reach the amplification "
                "threshold", "probability", nullable=True),
         Column("detectable_copies", "float", "smallest number of copies per tumor cell that this "

@@ -61,6 +61,7 @@ rule call:
         dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
         waves=branch(len(normals) > 0, then="results/reference/pon.waves.tsv.gz"),
         normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
+        pon_genes=branch(len(normals) > 0, then="results/reference/pon.genes.tsv"),
         reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
         lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
         variants=branch(

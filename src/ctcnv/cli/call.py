@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
     parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
+    parser.add_argument("--pon-genes", type=Path, help="the panel's pon.genes.tsv")
     parser.add_argument("--patient", help="patient, for the quality table")
     parser.add_argument("--day", type=int, help="day, for the quality table")
     parser.add_argument("--declared-sex", choices=("female", "male"), help="from the sample sheet")
@@ -67,8 +68,8 @@ def run(args: argparse.Namespace) -> None:
     use_mutations = settings(args, MutationsSettings)
     use_genes = settings(args, GenesSettings)
     use_qc = settings(args, QcSettings)
-    for name in ("dispersion", "normals"):
-        if (args.pon is None) != (getattr(args, name) is None):
+    for name in ("dispersion", "normals", "pon-genes"):
+        if (args.pon is None) != (getattr(args, name.replace("-", "_")) is None):
             raise ValueError(f"--pon and --{name} go together: give both or neither")
     if args.variants is not None and args.output_mutations is None:
         raise ValueError("--variants needs --output-mutations, where each variant is accounted for")
@@ -83,6 +84,7 @@ def run(args: argparse.Namespace) -> None:
     dispersion = normalize.sample_dispersion(
         profile, shared.read_dispersion(args.dispersion, made, bins=bins)
     )
+    excess = shared.read_excess(args.pon_genes, made, bins=bins)
     normals = shared.libraries(args.normals, shared.read_normals(args.normals, made, bins=bins))
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
     found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction,
@@ -98,7 +100,7 @@ def run(args: argparse.Namespace) -> None:
         )  # fmt: skip
         found, mutation_table = combined.fraction, combined.table
     called = genes.call_genes(
-        profile, gene_table.frame, found, dispersion=dispersion, settings=use_genes
+        profile, gene_table.frame, found, dispersion=dispersion, settings=use_genes, excess=excess
     )
     solutions = genes.copies_by_solution(found.solutions, called, gene=TARGET)
     row = fraction.table(found, sample=args.sample)

@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--grid", type=Path, required=True, help="its fraction.grid.tsv.gz")
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
+    parser.add_argument("--pon-genes", type=Path, help="the panel's pon.genes.tsv")
     parser.add_argument("--output", type=Path, required=True, help="genes.tsv to write")
     add_settings(parser, GenesSettings)
 
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> None:
     from ctcnv.io import tables
     from ctcnv.normalize import sample_dispersion
 
+    if (args.dispersion is None) != (args.pon_genes is None):
+        raise ValueError("--dispersion and --pon-genes go together: give both or neither")
     use = settings(args, GenesSettings)
     made = shared.Provenance()
     stored = shared.read_profile(args.profile, made)
@@ -38,6 +41,9 @@ def run(args: argparse.Namespace) -> None:
     panel = shared.read_dispersion(args.dispersion, made, bins=stored.require("bins"))
     dispersion = sample_dispersion(stored.frame, panel)
     found = FractionResult(shared.first_row(row.frame), grid.frame, schema.SOLUTIONS.empty())
-    called = genes.call_genes(stored.frame, table.frame, found, dispersion=dispersion, settings=use)
+    excess = shared.read_excess(args.pon_genes, made, bins=bins)
+    called = genes.call_genes(
+        stored.frame, table.frame, found, dispersion=dispersion, settings=use, excess=excess
+    )
     made.meta["settings.genes"] = use.as_dict()
     made.write(args.output, schema.GENES, called)

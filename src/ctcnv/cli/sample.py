@@ -69,6 +69,20 @@ def read_dispersion(path: Path | None, made: Provenance, *, bins: str) -> Disper
     return Dispersion.from_frame(stored.frame)
 
 
+def read_excess(path: Path | None, made: Provenance, *, bins: str) -> dict[str, float] | None:
+    """How much more than other regions each gene varies in the panel, by gene, or None without a
+    panel; refused when of other bins."""
+    from ctcnv.io import tables
+    from ctcnv.pon import excess_of
+    from ctcnv.schema import PON_GENES
+
+    if path is None:
+        return None
+    stored = made.add("pon_genes", tables.read(path, PON_GENES))
+    tables.require_bins(stored, bins, of="the sample")
+    return excess_of(stored.frame)
+
+
 def read_normals(path: Path | None, made: Provenance, *, bins: str) -> pd.DataFrame | None:
     """The panel's table of normals, or None without a panel; refused when of other bins."""
     from ctcnv.io import tables

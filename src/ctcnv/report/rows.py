@@ -161,7 +161,7 @@ def gene_table(point: Point) -> list[dict[str, Any]]:
             "arm": words.quantity(row["arm_copies"], words.copies),
             "reference": words.quantity(row["reference_ratio"], words.plasma_copies),
             "focal": focal,
-            "width": words.megabases(row["width"]) if known(row["width"]) else absent,
+            "width": _with_bounds(row, "width", words.megabases) if known(row["width"]) else absent,
             "detectable": words.quantity(row["detectable_copies"], words.copies,
                                          missing="no number"),
             "n_bins": words.whole(row["n_bins"]),

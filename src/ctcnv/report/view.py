@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from ctcnv import palette
+from ctcnv.genetest import DOUBTS
 from ctcnv.report import words
 from ctcnv.report.words import known, number, text
 from ctcnv.schema import GENES
@@ -238,6 +239,8 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     """What a call of ERBB2 means for this sample."""
     call, row = point.track["erbb2_call"], point.erbb2
     shown = words.quantity(row["detectable_copies"], words.copies)
+    if call == "indeterminate" and text(row["reason"]) in DOUBTS:
+        return [(f"Cannot be told: {text(row['reason'])}. It is not a negative result.", "")]
     if call == "indeterminate":
         could = (
             f" of fewer than {shown} copies per tumor cell"
@@ -254,9 +257,12 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
         return []
     lines = []
     if known(row["width"]):
-        lines.append((f"Focal: amplicon of about {words.megabases(row['width'])}", ""))
+        bounds = " to ".join(words.megabases(row[f"width_{end}"]) for end in ("low", "high"))
+        lines.append((f"Focal: amplicon of about {words.megabases(row['width'])}", bounds))
     elif row["focal"] is False:
         lines.append(("Broad, with its chromosome arm", ""))
+    elif known(row["p_focal"]):
+        lines.append((f"Focal with a probability of {percent(row['p_focal'])}", ""))
     if call == "gained" and known(row["p_amplified"]):
         lines.append((f"Probability of an amplification {percent(row['p_amplified'])}", ""))
     return lines

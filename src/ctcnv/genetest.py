@@ -1,0 +1,551 @@
+"""What the counts say about a gene: whether its ratio is abnormal, how large it is, and how wide.
+
+No tumor fraction takes part. The gene's own atoms are tested against healthy plasma, alone and
+together with more and more of their surroundings, so that neither a narrow amplicon is diluted nor
+a shallow library left without power; a significant gene is measured over all extents that its
+counts allow, each by its posterior.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import betainc, betaincc, ndtr, ndtri
+
+from ctcnv.dispersion import Dispersion
+from ctcnv.extents import Chromosome, Explained, explain
+from ctcnv.model import GenesSettings
+from ctcnv.schema import chrom_key
+from ctcnv.segment import Z95
+
+Array = NDArray[np.float64]
+
+#: Widths tried around a gene grow by this factor.
+GROWTH = 2
+#: A variance this small is Poisson for any count of a shallow library.
+TAU2_FLOOR = 1e-9
+#: Probabilities at which the posterior of a ratio is carried through to copies.
+LEVELS = (np.arange(41) + 0.5) / 41
+#: The same of a normal distribution, in standard deviations.
+NODES = ndtri(LEVELS)
+#: Stretches that explain counts beside a gene are taken out at most so often.
+ROUNDS = 5
+#: Power that a sample must have for a negative to mean something.
+POWER = 0.95
+#: Ratios that a variant of the germline reaches: 4 copies and 1 copy instead of 2.
+GERMLINE = (0.5, 2.0)
+#: The likeliest extents that hold this share of the posterior make up the averages, at most so
+#: many: a broad change leaves thousands with next to nothing each.
+EXTENTS, MOST_EXTENTS = 0.9995, 200
+#: An extent of so many atoms or more is measured without the atoms of its ends, which the amplicon
+#: may fill in part only; of fewer, that would cost too much of it.
+TRIMMED_FROM = 6
+#: The gene that is tested first, at its own error rate; the others share theirs.
+FIRST = "ERBB2"
+NAN = float("nan")
+#: Why a gene is neither changed nor unchanged for sure: a change that a variant of the germline
+#: would show as well; one of a part of the gene; one beside it.
+NARROW = "the change is narrower than the gene, as one of the germline may be"
+PARTIAL = "a part of the gene differs from the rest of it"
+BESIDE = "a change beside the gene may reach into it"
+DOUBTS = (NARROW, PARTIAL, BESIDE)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What the counts say about one gene, before any tumor fraction.
+
+    core_bins : atoms of the gene alone; core_ratio : their ratio; n_bins, observed, expected : of
+    the likeliest extent; ratio, low, high : median and 95 % interval of the posterior of the ratio
+    over the extents; nodes : (41,) its quantiles at LEVELS; z, p_value : against healthy plasma;
+    width, width_low, width_high : bp of the amplicon, None when it is not focal; p_focal :
+    probability that the change is focal, NaN when there is none; focal : None when not told;
+    arm_ratio, rest_ratio : of the rest of the arm and of the chromosome; doubt : why the gene is
+    neither changed nor unchanged for sure, None when it is; test : what an amplicon would have had
+    to show.
+    """
+
+    core_bins: int
+    n_bins: int
+    observed: float
+    expected: float
+    core_ratio: float
+    ratio: float
+    low: float
+    high: float
+    nodes: Array
+    z: float
+    p_value: float
+    width: int | None
+    width_low: int | None
+    width_high: int | None
+    focal: bool | None
+    p_focal: float
+    arm_ratio: float
+    rest_ratio: float
+    normal_copies: int
+    doubt: str | None
+    test: Test | None
+
+    def not_altered(self) -> Measured:
+        """The same without what is said of a change only."""
+        return replace(self, width=None, width_low=None, width_high=None, focal=None, p_focal=NAN)
+
+
+@dataclass(frozen=True)
+class Test:
+    """The test as an amplicon of a width meets it.
+
+    critical : ratio above which it is significant; expected, atoms : of the region tested; share :
+    of the region that the amplicon fills; dispersion : of the sample.
+    """
+
+    critical: float
+    expected: float
+    atoms: int
+    share: float
+    dispersion: Dispersion
+
+    def power(self, ratio: Array) -> Array:
+        """Probability that amplicons of these ratios are found:  P(r > critical)."""
+        seen = 1 + self.share * (ratio - 1)
+        sd = np.sqrt(self.dispersion.variance(self.expected, self.atoms, seen))
+        return np.asarray(ndtr((seen - self.critical) / sd))
+
+
+#: A gene without a usable atom.
+UNSEEN = Measured(
+    core_bins=0, n_bins=0, observed=NAN, expected=NAN, core_ratio=NAN, ratio=NAN, low=NAN, high=NAN,
+    nodes=np.full(len(LEVELS), NAN), z=NAN, p_value=NAN, width=None, width_low=None,
+    width_high=None, focal=None, p_focal=NAN, arm_ratio=NAN, rest_ratio=NAN, normal_copies=2,
+    doubt=None, test=None,
+)  # fmt: skip
+
+
+def measure(
+    profile: pd.DataFrame,
+    gene_table: pd.DataFrame,
+    *,
+    dispersion: Dispersion,
+    settings: GenesSettings,
+    excess: Mapping[str, float] | None = None,
+) -> list[Measured]:
+    """Ratio, width and significance of each gene of the table, in its order.
+
+    excess : by gene, the standard deviation that healthy plasma shows at the gene's very region
+    beyond that of regions of its size; 0 where nothing is given.
+    """
+    given = excess or {}
+    return [
+        UNSEEN
+        if place is None
+        else _measure_one(place, dispersion, given.get(str(name), 0.0), settings)
+        for name, place in zip(gene_table["gene"], _places(profile, gene_table), strict=True)
+    ]
+
+
+def _places(profile: pd.DataFrame, gene_table: pd.DataFrame) -> list[Place | None]:
+    """Where the genes of the table lie, None without a usable atom."""
+    by_key = {chrom_key(str(name)): name for name in profile["chrom"].unique()}
+    chromosomes: dict[str, Chromosome] = {}
+    found = []
+    for gene in gene_table.to_dict("records"):
+        key = chrom_key(str(gene["chrom"]))
+        if key in by_key and key not in chromosomes:
+            chromosomes[key] = _chromosome(profile, str(by_key[key]))
+        found.append(Place.of(chromosomes[key], gene) if key in by_key else None)
+    return found
+
+
+def _chromosome(profile: pd.DataFrame, name: str) -> Chromosome:
+    part = profile[(profile["chrom"] == name) & (profile["expected"] > 0)]
+    return Chromosome.of(
+        part["start"].to_numpy(dtype=np.int64),
+        part["end"].to_numpy(dtype=np.int64),
+        part["observed"].to_numpy(dtype=float),
+        part["expected"].to_numpy(dtype=float),
+        part["normal_copies"].to_numpy(dtype=np.int64),
+    )
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a gene lies: half-open ranges of atoms of a chromosome.
+
+    core : the atoms it touches; inner : those of which it covers half or more, which an amplicon
+    must hold (core where there are none); arm : of its chromosome arm.
+    """
+
+    on: Chromosome
+    core: tuple[int, int]
+    inner: tuple[int, int]
+    arm: tuple[int, int]
+
+    @classmethod
+    def of(cls, on: Chromosome, gene: Mapping[Hashable, Any]) -> Place | None:
+        """The place of a row of the gene table; None without a usable atom."""
+        start, end, centromere = (int(str(gene[key])) for key in ("start", "end", "centromere"))
+        low = int(np.searchsorted(on.end, start, side="right"))
+        high = int(np.searchsorted(on.start, end, side="left"))
+        if high <= low:
+            return None
+        middle = int(np.searchsorted(on.start, centromere, side="left"))
+        arm = (0, middle) if start < centromere else (middle, len(on.start))
+        begin, stop = on.start[low:high], on.end[low:high]
+        covered = np.minimum(stop, end) - np.maximum(begin, start)
+        half = low + np.flatnonzero(2 * covered >= stop - begin)
+        inner = (int(half[0]), int(half[-1]) + 1) if len(half) else (low, high)
+        # An atom across the centromere belongs to the arm of the gene that lies in it.
+        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)))
+
+    def without(self, stretch: tuple[int, int]) -> Place:
+        """The same place when a stretch of atoms, not all of the gene, is taken out."""
+
+        def moved(at: int) -> int:
+            return at - max(0, min(at, stretch[1]) - stretch[0])
+
+        core, inner, arm = ((moved(a), moved(b)) for a, b in (self.core, self.inner, self.arm))
+        return Place(self.on.without(*stretch), core, inner, arm)
+
+    def window(self, flank_bp: int) -> tuple[int, int]:
+        """The atoms of the arm within a distance of the gene."""
+        on, core = self.on, self.core
+        low = int(np.searchsorted(on.end, on.start[core[0]] - flank_bp, side="right"))
+        high = int(np.searchsorted(on.start, on.end[core[1] - 1] + flank_bp))
+        return max(self.arm[0], low), min(self.arm[1], high)
+
+
+def _measure_one(
+    first: Place, dispersion: Dispersion, excess: float, settings: GenesSettings
+) -> Measured:
+    local = dispersion.raised(excess)
+    place, tested, doubt = first, _tested(first, local, settings), None
+    for _ in range(ROUNDS):
+        if tested.p_value > settings.false_positive:
+            break
+        window = place.window(settings.flank_bp)
+        found = explain(place.on, place.inner, window, phi=_phi(place.on, window, dispersion))
+        if found.other is None or found.elsewhere <= 0.5:
+            measured = _by_own_atoms(first, place, tested, doubt, local, settings)
+            return _over_extents(measured, first, place, found, tested, local, settings)
+        # Something that does not hold the gene explains the counts better: the gene has what is
+        # left of the evidence when that is taken out.
+        if found.other[0] < place.inner[1] and found.other[1] > place.inner[0]:
+            doubt = PARTIAL
+        elif found.elsewhere < POWER and doubt is None:
+            doubt = BESIDE
+        place = place.without(found.other)
+        tested = _tested(place, local, settings)
+    return _by_own_atoms(first, place, tested, doubt, local, settings)
+
+
+def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> Array:
+    """Variance of the count of 1, 2, ... atoms over its mean in healthy plasma, as many as in the
+    window:  1 + n * E * tau(n)^2, E fragments an atom."""
+    low, high = window
+    atoms = np.arange(1, high - low + 1)
+    return 1 + atoms * on.sums(low, high)[1] / (high - low) * dispersion.at(atoms) ** 2
+
+
+# The test --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Tested:
+    """The p-value of a gene, corrected for the extents; z of the best one when it is significant,
+    else of the gene's own atoms; how many tests the extents are worth."""
+
+    p_value: float
+    z: float
+    n_tests: float
+
+
+def _tested(place: Place, dispersion: Dispersion, settings: GenesSettings) -> _Tested:
+    """The smallest p-value of the tested extents, times the number of tests they are worth."""
+    on = place.on
+    extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+    observed, expected, atoms = sums_of(on, extents)
+    ratios = observed / expected
+    p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
+    n_tests = effective_tests(overlaps(on, extents))
+    p_value = float(min(1.0, p_values.min() * n_tests))
+    best = int(np.argmin(p_values)) if p_value <= settings.false_positive else 0
+    sd = np.sqrt(dispersion.variance(expected[best], atoms[best]))
+    return _Tested(p_value, float((ratios[best] - 1) / sd), n_tests)
+
+
+def sums_of(on: Chromosome, extents: list[tuple[int, int]]) -> tuple[Array, Array, Array]:
+    """Observed and expected fragments and atoms of extents, each (m,)."""
+    sums = np.array([on.sums(*extent) for extent in extents])
+    return sums[:, 0], sums[:, 1], np.array([float(b - a) for a, b in extents])
+
+
+def tested_extents(
+    start: NDArray[np.int64],
+    end: NDArray[np.int64],
+    core: tuple[int, int],
+    arm: tuple[int, int],
+    max_bp: int,
+) -> list[tuple[int, int]]:
+    """The gene's own atoms, then ranges grown to both sides, to the left and to the right alone, as
+    far as the arm and the focal width reach.
+
+    start, end : (n,) of the chromosome's used atoms; ranges are half-open. A gene may lie anywhere
+    in its amplicon, and one at its end would be diluted by half in a symmetric range.
+    """
+    found = [core]
+    margin = max(1, (core[1] - core[0]) // 2)
+    while True:
+        before = len(found)
+        for left, right in ((1, 1), (2, 0), (0, 2)):
+            low = max(arm[0], core[0] - left * margin)
+            high = min(arm[1], core[1] + right * margin)
+            if (low, high) not in found and end[high - 1] - start[low] <= max_bp:
+                found.append((low, high))
+        if len(found) == before:
+            return found
+        margin *= GROWTH
+
+
+def overlaps(on: Chromosome, extents: list[tuple[int, int]]) -> Array:
+    """Correlation of the ratios of ranges that all hold the gene, (m, m): the fragments expected in
+    both, over the root of the product of those in each."""
+    low, high = np.array(extents).T
+    both = on.expected[np.minimum.outer(high, high)] - on.expected[np.maximum.outer(low, low)]
+    each = np.diagonal(both)
+    return np.asarray(both / np.sqrt(np.outer(each, each)))
+
+
+def effective_tests(correlation: Array) -> float:
+    """How many independent tests correlated ones are worth (Nyholt 2004, Am J Hum Genet 74:765).
+
+    correlation : (m, m).  M_eff = 1 + (m - 1) * (1 - Var(eigenvalues)/m).
+    """
+    m = len(correlation)
+    if m == 1:
+        return 1.0
+    spread = float(np.var(np.linalg.eigvalsh(correlation), ddof=1))
+    return float(1 + (m - 1) * (1 - spread / m))
+
+
+def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
+    """Probability under healthy plasma of counts at least as far from expectation, two-sided.
+
+    Negative binomial with mean E and variance E + tau2*E^2; its tails are incomplete beta
+    functions, exact where a normal approximation fails for small counts:
+    P(X >= k) = I_q(k, n), q = E/(n + E), n = 1/tau2.
+    """
+    size = 1 / np.maximum(tau2, TAU2_FLOOR)
+    q = expected / (size + expected)
+    upper = np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
+    lower = betaincc(observed + 1, size, q)
+    return np.asarray(np.minimum(1.0, 2 * np.minimum(upper, lower)))
+
+
+def squared_excess(
+    profile: pd.DataFrame,
+    gene_table: pd.DataFrame,
+    *,
+    dispersion: Dispersion,
+    settings: GenesSettings,
+) -> Array:
+    """What a healthy library shows at each gene beyond the noise of regions of that size.
+
+    Returns (genes, 2): sums over the extents of the test of w * x and of w, where
+    x = (r - 1)^2 - var, w = 1 / var^2, var = 1/E + tau^2; over several libraries the ratio of these
+    sums is the square of the gene's excess. Both are 0 where the gene has no usable atom.
+    """
+    found = np.zeros((len(gene_table), 2))
+    for number, place in enumerate(_places(profile, gene_table)):
+        if place is None:
+            continue
+        on = place.on
+        extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+        observed, expected, atoms = sums_of(on, extents)
+        variance = dispersion.variance(expected, atoms)
+        weight = 1 / variance**2
+        beyond = (observed / expected - 1) ** 2 - variance
+        found[number] = np.sum(weight * beyond), np.sum(weight)
+    return found
+
+
+# The measurement -------------------------------------------------------------------------------
+
+
+def _by_own_atoms(
+    first: Place, place: Place, tested: _Tested, doubt: str | None, dispersion: Dispersion,
+    settings: GenesSettings,
+) -> Measured:  # fmt: skip
+    """A gene measured by its own atoms, as long as no wider extent is known to share its change."""
+    on, (low, high) = place.on, place.core
+    observed, expected = on.sums(low, high)
+    ratio = observed / expected
+    sd = float(np.sqrt(dispersion.variance(expected, high - low, ratio)))
+    core_o, core_e = first.on.sums(*first.core)
+    measured = replace(
+        UNSEEN, core_bins=first.core[1] - first.core[0], n_bins=high - low, observed=observed,
+        expected=expected, core_ratio=core_o / core_e, ratio=ratio, low=ratio - Z95 * sd,
+        high=ratio + Z95 * sd, nodes=ratio + sd * NODES, z=tested.z, p_value=tested.p_value,
+        normal_copies=int(first.on.copies[first.core[0]]), doubt=doubt,
+    )  # fmt: skip
+    return _beside(measured, first, first.core, settings.amplicon_bp, tested, dispersion, settings)
+
+
+def _beside(
+    measured: Measured, first: Place, extent: tuple[int, int], width: int, tested: _Tested,
+    dispersion: Dispersion, settings: GenesSettings,
+) -> Measured:  # fmt: skip
+    """With what lies beside an extent, and what an amplicon of a width would have had to show."""
+    test = amplicon_test(first.on, first.core, width=width, n_tests=tested.n_tests,
+                         dispersion=dispersion, settings=settings)  # fmt: skip
+    return replace(
+        measured, arm_ratio=_outside(first.on, extent, first.arm),
+        rest_ratio=_outside(first.on, extent, (0, len(first.on.start))), test=test,
+    )  # fmt: skip
+
+
+def _over_extents(
+    measured: Measured, first: Place, place: Place, found: Explained, tested: _Tested,
+    dispersion: Dispersion, settings: GenesSettings,
+) -> Measured:  # fmt: skip
+    """A significant gene measured over all extents, each by its posterior."""
+    on = place.on
+    low, high = int(found.low[found.best]), int(found.high[found.best])
+    observed, expected = on.sums(low, high)
+    order = np.argsort(-found.weight, kind="stable")
+    enough = int(np.searchsorted(np.cumsum(found.weight[order]), EXTENTS)) + 1
+    keep = order[: min(enough, MOST_EXTENTS)]
+    ratio, sd = _ratios(on, *_trimmed(found.low[keep], found.high[keep], place), dispersion)
+    wanted = np.concatenate([[0.5, ndtr(-Z95), ndtr(Z95)], LEVELS])
+    quantiles = mixture_quantiles(ratio, sd, found.weight[keep], wanted)
+    p_focal, widths = _focality(place, found, np.sign(measured.z), dispersion, settings)
+    focal = None
+    if p_focal >= 1 - settings.false_positive or p_focal <= 0.5:
+        focal = bool(p_focal > 0.5)
+    width_low, width, width_high = (int(w) for w in widths) if focal else (None, None, None)
+    broad = found.best == len(found.weight) - 1
+    # In atoms of the whole chromosome, also those that were taken out on the way.
+    extent = first.core if broad else (int(on.row[low]), int(on.row[high - 1]) + 1)
+    inside = place.core[0] <= low and high <= place.core[1] and (low, high) != place.core
+    # A change that is narrower than the gene's atoms is not taken for the tumor's as long as its
+    # level is one that a variant of the germline may have.
+    if inside and quantiles[1] <= GERMLINE[1] and quantiles[2] >= GERMLINE[0]:
+        measured = replace(measured, doubt=NARROW)
+    measured = replace(
+        measured, n_bins=high - low, observed=observed, expected=expected,
+        ratio=float(quantiles[0]), low=float(quantiles[1]), high=float(quantiles[2]),
+        nodes=quantiles[3:], p_focal=p_focal, focal=focal, width=width, width_low=width_low,
+        width_high=width_high,
+    )  # fmt: skip
+    return _beside(measured, first, extent, width or settings.amplicon_bp, tested, dispersion,
+                   settings)  # fmt: skip
+
+
+def _trimmed(
+    low: NDArray[np.int64], high: NDArray[np.int64], place: Place
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Extents without the atoms of their ends, as far as these are not the gene's and there are
+    enough; an end at that of the arm is no end of an amplicon."""
+    wide = high - low >= TRIMMED_FROM
+    cut_low = wide & (low > place.arm[0]) & (low < place.inner[0])
+    cut_high = wide & (high < place.arm[1]) & (high > place.inner[1])
+    return low + cut_low, high - cut_high
+
+
+def _ratios(
+    on: Chromosome, low: NDArray[np.int64], high: NDArray[np.int64], dispersion: Dispersion
+) -> tuple[Array, Array]:
+    """Ratios of extents and their standard deviations, each (k,)."""
+    observed, expected = on.observed[high] - on.observed[low], on.expected[high] - on.expected[low]
+    ratio = observed / expected
+    return ratio, np.sqrt(dispersion.variance(expected, high - low, ratio))
+
+
+def _focality(
+    place: Place, found: Explained, sign: float, dispersion: Dispersion, settings: GenesSettings
+) -> tuple[float, Array]:
+    """Probability that a change is focal, and low, median and high of its width if it is, in bp.
+
+    An extent is focal when it is at most ``max_extent_bp`` wide, at most half of the arm, and its
+    ratio lies beyond that of the rest of the arm in the direction of the change:
+
+        p_focal = sum over extents of posterior * Phi( sign * (r - r_rest) / sqrt(var + var_rest) )
+    """
+    on, (start, end) = place.on, place.arm
+    width = on.end[found.high - 1] - on.start[found.low]
+    atoms = found.high - found.low
+    narrow = (width <= settings.max_extent_bp) & (2 * atoms <= end - start)
+    # The last one is the whole window.
+    narrow[-1] = False
+    if not narrow.any():
+        return 0.0, np.full(3, NAN)
+    low, high, atoms, width = (side[narrow] for side in (found.low, found.high, atoms, width))
+    ratio, sd = _ratios(on, low, high, dispersion)
+    total_o, total_e = on.sums(start, end)
+    rest_e = total_e - (on.expected[high] - on.expected[low])
+    rest = (total_o - (on.observed[high] - on.observed[low])) / rest_e
+    rest_variance = dispersion.variance(rest_e, end - start - atoms, rest)
+    beyond = found.weight[narrow] * ndtr(sign * (ratio - rest) / np.sqrt(sd**2 + rest_variance))
+    order = np.argsort(width, kind="stable")
+    total = np.cumsum(beyond[order])
+    at = np.searchsorted(total, np.array([0.025, 0.5, 0.975]) * total[-1])
+    # Both ends may lie anywhere in their atoms.
+    atom_bp = float(np.median(on.end - on.start))
+    widths = width[order][np.minimum(at, len(width) - 1)] + atom_bp * np.array([-1.0, 0.0, 1.0])
+    return min(1.0, float(total[-1])), np.maximum(widths, 0.0)
+
+
+def mixture_quantiles(means: Array, sds: Array, weights: Array, wanted: Array) -> Array:
+    """Quantiles of a mixture of normal distributions.
+
+    means, sds, weights : (k,); wanted : (m,) probabilities.  Returns (m,), found by bisection.
+    """
+    share = weights / weights.sum()
+    reach = -float(ndtri(min(wanted.min(), 1 - wanted.max()))) + 1
+    low = np.full(len(wanted), float((means - reach * sds).min()))
+    high = np.full(len(wanted), float((means + reach * sds).max()))
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        below = ndtr((middle[:, None] - means) / sds) @ share < wanted
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
+    return np.asarray((low + high) / 2)
+
+
+#: Halvings of the range of a quantile: to a part in 10^12.
+BISECTIONS = 42
+
+
+def _outside(on: Chromosome, extent: tuple[int, int], stretch: tuple[int, int]) -> float:
+    """Ratio of a stretch without an extent in it; NaN when nothing is left."""
+    o, e = (a - b for a, b in zip(on.sums(*stretch), on.sums(*extent), strict=True))
+    atoms = (stretch[1] - stretch[0]) - (extent[1] - extent[0])
+    return o / e if atoms > 0 and e > 0 else NAN
+
+
+def amplicon_test(
+    on: Chromosome,
+    core: tuple[int, int],
+    *,
+    width: int,
+    n_tests: float,
+    dispersion: Dispersion,
+    settings: GenesSettings,
+) -> Test:
+    """The test that an amplicon of ``width`` bp around the gene would have met.
+
+    Where atoms are wider than the amplicon, it fills a share of them only and is diluted.
+    """
+    atom_bp = float(np.median(on.end - on.start))
+    atoms = min(max(core[1] - core[0], round(width / atom_bp)), len(on.start))
+    # The density of fragments around the gene, not of the gene alone, which may be one atom.
+    near = (max(0, core[0] - atoms), min(len(on.start), core[1] + atoms))
+    expected = on.sums(*near)[1] / (near[1] - near[0]) * atoms
+    deviations = float(-ndtri(settings.false_positive / (2 * n_tests)))
+    critical = 1 + deviations * float(np.sqrt(dispersion.variance(expected, atoms)))
+    share = min(1.0, width / (atoms * atom_bp))
+    return Test(critical, expected, atoms, share, dispersion)
