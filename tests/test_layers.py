@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
-    "palette", "display", "bins", "count", "import_", "synthetic", "simulate", "normals", "waves",
+    "palette", "display", "bins", "count", "import_", "synthetic", "simulate", "trial", "normals", "waves",
     "normalize", "segment", "evidence", "healthy", "copystates", "posterior", "detection",
     "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "alterations",
     "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome",

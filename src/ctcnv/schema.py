@@ -815,6 +815,21 @@ TRUTH = Table(
     "What the simulator put into each sample.",
 )  # fmt: skip
 
+TRUTH_TRIAL = Table(
+    "truth_trial", 1,
+    (
+        Column("patient", "text", "patient"),
+        Column("copies", "float", "true copies of ERBB2 per tumor cell", "copies"),
+        Column("baseline", "float", "true tumor fraction before treatment", "fraction"),
+        Column("follow_up", "float", "true tumor fraction on day 21", "fraction"),
+        Column("ratio", "float", "the second over the first", "ratio"),
+        Column("p_response", "float", "chance of a response that the copies gave the patient",
+               "probability"),
+        Column("responder", "bool", "whether the patient responded"),
+    ),
+    "What the outcome of each patient of a simulated trial was drawn from.",
+)  # fmt: skip
+
 TRUTH_SEGMENTS = Table(
     "truth_segments", 1,
     (
@@ -833,6 +848,7 @@ TABLES: dict[str, Table] = {
         FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, CRITERIA, ALTERATIONS,
         STRATA, RESISTANCE, QC,
         COHORT_SAMPLES, COHORT_PATIENTS, COHORT_GENES, STATISTICS, TRIALS, TRUTH, TRUTH_SEGMENTS,
+        TRUTH_TRIAL,
     )
 }  # fmt: skip
 
