@@ -14,9 +14,9 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
-    "palette", "display", "bins", "count", "import_", "synthetic", "simulate", "trial", "normals", "waves",
+    "palette", "document", "display", "bins", "count", "import_", "synthetic", "simulate", "trial", "normals", "waves",
     "normalize", "segment", "evidence", "healthy", "copystates", "posterior", "detection",
-    "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "alterations",
+    "fraction", "alleles", "mutations", "genes", "pon", "informed", "track", "identity", "alterations",
     "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.

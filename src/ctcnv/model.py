@@ -209,6 +209,21 @@ class TrackSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentitySettings(Settings):
+    """Whether the samples of a patient come from one person."""
+
+    section: ClassVar[str] = "identity"
+    min_log10_lr: float
+    sex_error: float
+    germline_variants: float
+    read_error: float
+    min_mapq: int
+    min_quality: int
+    min_frequency: float
+    min_distance_bp: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CriteriaSettings(Settings):
     """How published criteria and concurrent alterations are judged."""
 
@@ -276,6 +291,7 @@ SECTIONS: dict[str, type[Settings]] = {
         MutationsSettings,
         GenesSettings,
         TrackSettings,
+        IdentitySettings,
         CriteriaSettings,
         ExportSettings,
         CohortSettings,
