@@ -81,8 +81,12 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
 SIMULATED = (
     ("truth.tsv", "truth", "simulate", "what was put into each sample"),
     ("truth.segments.tsv", "truth_segments", "simulate", "the simulated tumors"),
-    ("truth.trial.tsv", "truth_trial", "simulate --trial",
-     "what the outcomes of a simulated trial were drawn from"),
+    (
+        "truth.trial.tsv",
+        "truth_trial",
+        "simulate --trial",
+        "what the outcomes of a simulated trial were drawn from",
+    ),
 )
 #: Tables that come with the package.
 SHIPPED = (

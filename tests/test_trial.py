@@ -155,7 +155,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
     }  # fmt: skip
     run("pon", *config, "--counts", *(folder / f"{name}.counts.tsv.gz" for name in donors),
         "--bins", ref / "bins.tsv.gz", "--genes", ref / "genes.tsv", "--output", panel["pon"],
-        *(word for name in list(panel)[1:] for word in (f"--output-{name}", panel[name])))  # fmt: skip
+        *(word for name in list(panel)[1:]
+          for word in (f"--output-{name}", panel[name])))  # fmt: skip
     plasma_of = samples[samples["role"] == "plasma"]
     parts = {"profile": "tsv.gz", "segments": "tsv", "fraction": "tsv", "grid": "tsv.gz",
              "solutions": "tsv", "genes": "tsv", "qc": "tsv"}  # fmt: skip

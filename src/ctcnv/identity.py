@@ -1,4 +1,4 @@
-"""Whether two samples come from one person: sex, germline copy number, and SNPs where they are given.
+"""Whether two samples come from one person: sex, germline copy number, and SNPs if given.
 
 Every part is a likelihood ratio, one person over two people of one population; they are independent
 and their logarithms add up. Nothing that a tumor does may count as another person:
@@ -8,8 +8,8 @@ and their logarithms add up. Nothing that a tumor does may count as another pers
   in full, whatever the tumor fraction, and is there in every sample of the person. Two chains along
   the genome, one with a germline of its own for each sample and one with a common germline; in both
   each sample has events of the tumor, of any height, of its own.
-- SNPs: one read of each sample at a site, so that depth and allelic imbalance of the tumor count for
-  nothing. With the frequency p of the alternative allele, and both reads drawn from one genotype,
+- SNPs: one read of each sample at a site, so that depth and allelic imbalance of the tumor count
+  for nothing. With the frequency p of the alternative allele and both reads of one genotype,
 
       P(agree | one person) = 1 - p(1-p),     P(agree | two people) = 1 - 2p(1-p)
 
@@ -192,7 +192,7 @@ def of_germline(one: Person, other: Person, *, variants: float) -> Part:
         return Part(NAN, "bins too wide for germline copy variants")
     seen = [windows(p.profile, p.dispersion, atoms=size) for p in (one, other)]
     common = seen[0].index.intersection(seen[1].index)
-    if len(common) < 100:  # noqa: PLR2004  less than any chromosome has: nothing to say
+    if len(common) < 100:
         return Part(NAN, "too few windows for germline copy variants")
     parts = [frame.loc[common] for frame in seen]
     density = [frame[["d0", "d1", "d2", "d3"]].to_numpy() for frame in parts]
@@ -284,9 +284,7 @@ def chain(
         both = np.stack([table[:, :3], np.broadcast_to(table[:, 3:], (len(table), 3))], axis=2)
         width = emission.shape[1] // 3
         # (n, 3 germline, states of the tumors before) x (n, 3 germline, tumor of this sample)
-        emission = (emission.reshape(-1, 3, width, 1) + both[:, :, None, :]).reshape(
-            len(first), -1
-        )
+        emission = (emission.reshape(-1, 3, width, 1) + both[:, :, None, :]).reshape(len(first), -1)
     peak = emission.max(axis=1)
     weight = np.exp(emission - peak[:, None])
     return float(peak.sum()) + _forward(weight, first, prior, move)

@@ -251,6 +251,7 @@ class CohortSettings(Settings):
     section: ClassVar[str] = "cohort"
     thresholds: str
     events_per_term: float
+    proportional_p: float
     resamples: int
     seed: int
 

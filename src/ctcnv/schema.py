@@ -488,7 +488,7 @@ SITES = Table(
         Column("start", "int", "place of the SNP", "bp"),
         Column("ref", "text", "base of the reference"),
         Column("alt", "text", "the other base"),
-        Column("frequency", "float", "frequency of the other base among people, as the file gives it",
+        Column("frequency", "float", "frequency of the other base among people, as the file says",
                "fraction"),
         Column("ref_reads", "int", "reads that show the base of the reference", "reads"),
         Column("alt_reads", "int", "reads that show the other base", "reads"),
@@ -541,8 +541,8 @@ TRACK = Table(
         Column("ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
         Column("ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
         *_falls("", "tumor fraction"),
-        Column("censored", "bool", "whether the tumor is not seen in this sample: `ratio_high` is then "
-               "at least its informed limit of detection over the baseline, and `ratio_low` 0"),
+        Column("censored", "bool", "whether the tumor is not seen in this sample: `ratio_high` is "
+               "then at least its informed limit of detection over the baseline, `ratio_low` 0"),
         Column("erbb2_call", "text", "ERBB2 call of the sample", choices=GENE_CALL),
         Column("erbb2_pcn", "float", "ERBB2 plasma copy number", "copies", nullable=True),
         Column("erbb2_pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
@@ -782,7 +782,7 @@ COHORT_GENES = Table(
 )  # fmt: skip
 
 STATISTICS = Table(
-    "statistics", 1,
+    "statistics", 2,
     (
         Column("analysis", "text", "what was done", choices=(
             "response rate", "response by group", "survival", "survival by group", "hazard",
@@ -803,6 +803,9 @@ STATISTICS = Table(
         Column("p_value", "float", "of no difference, two-sided", "probability", nullable=True),
         Column("p_adjusted", "float", "after Holm's correction for all p-values of this table",
                "probability", nullable=True),
+        Column("ph_p", "float", "of a hazard ratio: p-value of proportional hazards; a check of "
+               "the model that is not among the tests that are corrected", "probability",
+               nullable=True),
         Column("method", "text", "the method"),
         Column("note", "text", "why there is no number, or why not to trust it", nullable=True),
     ),

@@ -156,9 +156,7 @@ def copies_of(genes: pd.DataFrame, gene: str, tumor: Tumor | None, *, sex: str) 
     )  # fmt: skip
 
 
-def altered(
-    lengths: Mapping[str, int], patient: str, tumor: Tumor, *, sex: str
-) -> pd.DataFrame:
+def altered(lengths: Mapping[str, int], patient: str, tumor: Tumor, *, sex: str) -> pd.DataFrame:
     """Every region of a tumor whose copies differ from those of a normal cell (TRUTH_SEGMENTS), on
     chromosomes of these lengths."""
     rows = []

@@ -422,8 +422,8 @@ def slope_ratio(found: Slope, of_base: Slope) -> Array:
 def amplicon_ratio(found: Slope, of_base: Slope, erbb2: Spread) -> Spread:
     """Excess of ERBB2 per tumor cell over that of the baseline.
 
-    pCN - 2 = 2 k (C - P), so that  (C_t - P) / (C_0 - P) = R_pCN / (k_t / k_0).  The slope is fitted
-    without amplicons, so that the errors of the two are independent.
+    pCN - 2 = 2 k (C - P), so that  (C_t - P) / (C_0 - P) = R_pCN / (k_t / k_0).  The slope is
+    fitted without amplicons, so that the errors of the two are independent.
     """
     slopes = np.maximum(np.quantile(slope_ratio(found, of_base), CENTRES), 1e-9)
     ratio = np.quantile(erbb2.values, CENTRES)[:, None] / slopes[None, :]

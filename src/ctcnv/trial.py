@@ -1,8 +1,8 @@
 """A simulated trial: patients whose ERBB2 copies and day-21 change go with response by a known law.
 
 Each patient has a tumor of its own with an ERBB2 amplicon, plasma before treatment and on day 21,
-a best response, and survival. With ``x`` the copies in doublings of ``MIDDLE_COPIES`` and ``effect``
-the strength (1 as written below, 0 none):
+a best response, and survival. With ``x`` the copies in doublings of ``MIDDLE_COPIES`` and
+``effect`` the strength (1 as written below, 0 none):
 
     logit P(response)      = LOGIT + effect * LOG_ODDS * x
     hazard of progression  = ln 2 / MEDIAN_PFS * exp(effect * LOG_HAZARD * x)

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
     parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
     parser.add_argument("--sites", type=Path, nargs="+", default=[], metavar="FILE",
-                        help="reads at common SNPs, from ctcnv sites; of samples that have them")  # fmt: skip
+                        help="reads at common SNPs, of samples that have them")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="track.tsv to write")
     add_settings(parser, TrackSettings, IdentitySettings)
 

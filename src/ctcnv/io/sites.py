@@ -61,8 +61,8 @@ def _of_vcf(path: Path) -> list[tuple[str, int, str, str, float]]:
             with pysam.VariantFile(str(path)) as file:
                 if "AF" not in file.header.info:
                     raise ValueError(
-                        f"{path}: its header has no INFO/AF; give the frequency of each alternative "
-                        "allele there (bcftools +fill-tags)"
+                        f"{path}: its header has no INFO/AF; give the frequency of each "
+                        "alternative allele there (bcftools +fill-tags)"
                     )
                 for record in file:
                     alts, ref = record.alts or (), record.ref or ""
@@ -92,8 +92,8 @@ def _of_bed(path: Path) -> list[tuple[str, int, str, str, float]]:
             ) from None
         if end != start + 1 or start < 0 or not {ref, alt} <= BASES or not 0 <= frequency <= 1:
             raise ValueError(
-                f"{path} line {number}: {line[:60]!r}; expected one base (end = start + 1), ref and "
-                "alt of A, C, G, T, and a frequency from 0 to 1"
+                f"{path} line {number}: {line[:60]!r}; expected one base (end = start + 1), ref "
+                "and alt of A, C, G, T, and a frequency from 0 to 1"
             )
         rows.append((chrom, start, ref, alt, frequency))
     return rows

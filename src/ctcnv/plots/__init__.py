@@ -10,6 +10,7 @@ import io
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

@@ -150,5 +150,5 @@ def _alterations(timeline: Sequence[view.Point], sheet: Sheet | None) -> list[Bl
          view.text(row["kind"]), view.text(row["clonality"]).replace("_", " "))
         for row in view.rows_of(sheet.frame)
     ]  # fmt: skip
-    return [Heading("Concurrent alterations"),
-            Grid(("Sample", "Gene", "Kind", "Clonality"), lines, (0.3, 0.2, 0.25, 0.25))]  # fmt: skip
+    heads = ("Sample", "Gene", "Kind", "Clonality")
+    return [Heading("Concurrent alterations"), Grid(heads, lines, (0.3, 0.2, 0.25, 0.25))]
