@@ -208,7 +208,7 @@ def test_a_sample_without_results_is_failed_and_says_so() -> None:
 
 def test_a_flag_more_keeps_the_reason_and_makes_ok_a_warning() -> None:
     table = QC.check(pd.DataFrame([
-        {name: None for name in QC.names}
+        dict.fromkeys(QC.names)
         | {"sample": name, "role": "plasma", "status": status, "reason": reason}
         for name, status, reason in (("A", "ok", None), ("B", "failed", "empty"), ("C", "ok", None))
     ]))  # fmt: skip

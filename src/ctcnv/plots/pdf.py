@@ -32,7 +32,6 @@ SIZES = {"plain": 9.0, "small": 7.5, "lead": 13.0, "warning": 9.5, "title": 18.0
 LEADING = 1.32
 #: Space inside a cell, in points.
 PAD = 3.0
-#: A word that is longer than its line is cut after this share of it.
 INK, MUTED, RULE = palette.INK, palette.MUTED, palette.GRID
 STYLE_PDF = {**STYLE, "pdf.fonttype": 42, "pdf.compression": 9}
 
@@ -122,6 +121,7 @@ class _Writer:
         inset = 8.0 if block.tone == "warning" else 0.0
         lines = wrap(block.text, WIDTH - 2 * MARGIN - 2 * inset, size, bold=bold)
         height = len(lines) * size * LEADING + 2 * inset
+        self.y -= 7 if block.tone == "lead" else 0
         self.room(height if block.tone in ("lead", "warning") else size * LEADING)
         if inset:
             self.pages[-1].add_artist(Rectangle(
