@@ -280,7 +280,8 @@ def chain(
     emission = np.zeros((len(first), 3))
     for table, rate in zip(density, tumor, strict=True):
         own, before = _moves(rate, stay, states=2), np.array([1 - rate, rate])
-        move, prior = np.kron(move, own), np.kron(prior, before)
+        move = np.asarray(np.kron(move, own), dtype=np.float64)
+        prior = np.asarray(np.kron(prior, before), dtype=np.float64)
         both = np.stack([table[:, :3], np.broadcast_to(table[:, 3:], (len(table), 3))], axis=2)
         width = emission.shape[1] // 3
         # (n, 3 germline, states of the tumors before) x (n, 3 germline, tumor of this sample)

@@ -122,7 +122,7 @@ def join(rows: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return QC.empty()
     table = QC.check(pd.concat([part.astype(object) for part in rows], ignore_index=True))
     known = table[table["patient"].notna() & table["sex"].notna()]
-    flags = {}
+    flags: dict[str, str] = {}
     for patient, part in known.groupby("patient"):
         if part["sex"].nunique() > 1:
             found = ", ".join(f"{s} {x}" for s, x in zip(part["sample"], part["sex"], strict=True))

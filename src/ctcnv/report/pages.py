@@ -8,6 +8,7 @@ from ctcnv import __version__, palette
 from ctcnv.document import Block, Grid, Heading, Picture, Text
 from ctcnv.report import methods, rows, view
 from ctcnv.report.view import Cell, Sample, Sheet
+from ctcnv.report.words import text
 
 RESEARCH = "For research use only. Not for diagnosis."
 
@@ -133,7 +134,7 @@ def _criteria(timeline: Sequence[view.Point], sheet: Sheet | None) -> list[Block
     title = {p.sample.name: p.title for p in timeline}
     lines = [
         (title.get(str(row["sample"]), str(row["sample"])), str(row["title"]),
-         palette.RESULT[str(row["result"])], view.text(row["reason"]), view.text(row["caveat"]))
+         palette.RESULT[str(row["result"])], text(row["reason"]), text(row["caveat"]))
         for row in view.rows_of(sheet.frame)
     ]  # fmt: skip
     return [Heading("Published criteria"),
@@ -146,8 +147,8 @@ def _alterations(timeline: Sequence[view.Point], sheet: Sheet | None) -> list[Bl
         return []
     title = {p.sample.name: p.title for p in timeline}
     lines = [
-        (title.get(str(row["sample"]), str(row["sample"])), view.text(row["gene"]),
-         view.text(row["kind"]), view.text(row["clonality"]).replace("_", " "))
+        (title.get(str(row["sample"]), str(row["sample"])), text(row["gene"]),
+         text(row["kind"]), text(row["clonality"]).replace("_", " "))
         for row in view.rows_of(sheet.frame)
     ]  # fmt: skip
     heads = ("Sample", "Gene", "Kind", "Clonality")
