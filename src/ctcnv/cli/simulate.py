@@ -78,7 +78,8 @@ def run(args: argparse.Namespace) -> int | None:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; give {least} or more")
     human = tables.read(Path(ctcnv.__file__).parent / "data" / "genes.hg38.tsv", GENE_TABLE)
     if args.trial:
-        return _trial(args, human.frame)
+        _trial(args, human.frame)
+        return None
     # Each part has its own stream, so that neither the order nor the number of threads matters.
     of_genome, of_cohort, of_samples, of_mutations = np.random.SeedSequence(args.seed).spawn(4)
     genome = synthetic.make_genome(scale=args.scale, rng=np.random.default_rng(of_genome))
