@@ -25,6 +25,7 @@ rule all:
     default_target: True
     input:
         collect("results/patients/{patient}/report.html", patient=patients),
+        collect("results/patients/{patient}/report.pdf", patient=patients),
         collect("results/patients/{patient}/summary.json", patient=patients),
         collect(
             "results/samples/{sample}/plots/{figure}.{kind}",

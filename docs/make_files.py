@@ -18,6 +18,8 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/samples/{sample}/lengths.tsv", "lengths", "count", "fragment lengths; BAM only"),
     ("results/samples/{sample}/reads.tsv", "reads", "count",
      "what became of every read; BAM only"),
+    ("results/samples/{sample}/sites.tsv.gz", "sites", "sites",
+     "reads at common SNPs; BAM only, and only with `sites` in the config"),
     ("results/reference/pon.tsv.gz", "pon", "pon", "the panel of normals"),
     ("results/reference/pon.dispersion.tsv", "pon_dispersion", "pon",
      "over-dispersion by region size"),
@@ -59,6 +61,7 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
      "mutations with clonality, amplifications, and what is known of resistance"),
     ("results/patients/{patient}/strata.tsv", "strata", "criteria", "the stratum of each sample"),
     ("results/patients/{patient}/report.html", None, "report", "the report, one file"),
+    ("results/patients/{patient}/report.pdf", None, "report", "the same for print"),
     ("results/patients/{patient}/summary.json", None, "report",
      "the same as JSON, see below"),
     ("results/cohort/cohort.html", None, "cohort", "all patients on one page"),
@@ -78,6 +81,12 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
 SIMULATED = (
     ("truth.tsv", "truth", "simulate", "what was put into each sample"),
     ("truth.segments.tsv", "truth_segments", "simulate", "the simulated tumors"),
+    (
+        "truth.trial.tsv",
+        "truth_trial",
+        "simulate --trial",
+        "what the outcomes of a simulated trial were drawn from",
+    ),
 )
 #: Tables that come with the package.
 SHIPPED = (

@@ -354,7 +354,8 @@ def _track(rows):
             "sample": row["sample"], "day": row["day"], "baseline": row is baseline,
             "status": fraction["status"], "fraction": fraction["fraction"],
             "fraction_low": fraction["low"], "fraction_high": fraction["high"],
-            "lod": fraction["lod"], "profile": "not_evaluable",
+            "lod": fraction["lod"], "profile": "not_evaluable", "censored": False,
+            "identity": "baseline" if row is baseline else "not_evaluable",
             "erbb2_call": erbb2["call"], "erbb2_pcn": erbb2["pcn"],
             "erbb2_pcn_low": erbb2["pcn_low"], "erbb2_pcn_high": erbb2["pcn_high"],
             "erbb2_copies": erbb2["copies"], "erbb2_copies_low": erbb2["copies_low"],
@@ -371,7 +372,8 @@ def _track(rows):
         if row is baseline:
             why = "baseline" if row["day"] <= 0 else (
                 "stands in as baseline: no sample at or before day 0")  # fmt: skip
-            line |= {"change": "baseline", "erbb2_change": "baseline", "reason": why}
+            line |= {"change": "baseline", "erbb2_change": "baseline",
+                     "erbb2_copies_change": "baseline", "reason": why}  # fmt: skip
         else:
             line |= _change(line, row, baseline)
         out.append(line)
@@ -380,9 +382,8 @@ def _track(rows):
 
 def _change(line, row, baseline):
     first, now = baseline["fraction"], row["fraction"]
-    line = {"change": "not_evaluable", "erbb2_change": "not_evaluable"} | {
-        "informed": line["informed"]
-    }
+    line = {"change": "not_evaluable", "erbb2_change": "not_evaluable",
+            "erbb2_copies_change": "not_evaluable"} | {"informed": line["informed"]}  # fmt: skip
     if now["status"] == "failed" or first["status"] != "detected":
         why = "this sample failed" if now["status"] == "failed" else "no tumor seen at baseline"
         part = f"tumor fraction: not evaluable, {why}"

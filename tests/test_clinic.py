@@ -174,7 +174,7 @@ def cohort(n: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("seed", range(5))
 def test_cox_is_the_maximum_of_the_partial_likelihood(seed: int) -> None:
     time, event, x = cohort(30, seed)
-    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=5)
+    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=5, proportional_p=1e-9)
     assert found.value == pytest.approx(slow_cox(time, event, x), rel=1e-3)
     assert found.low < found.value < found.high
     assert found.note == ""
@@ -197,20 +197,22 @@ def test_ties_are_those_of_efron() -> None:
         return -total
 
     slow = math.exp(minimize_scalar(minus_log, bounds=(-8, 8), method="bounded").x)
-    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=1)
+    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=1, proportional_p=0.05)
     assert found.value == pytest.approx(slow, rel=1e-3)
 
 
 def test_few_events_are_warned_of_and_still_given() -> None:
     time, event, x = cohort(15, 1)
-    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=100)
+    (found,) = clinic.hazard(time, event, x[:, None], events_per_term=100, proportional_p=0.05)
     assert math.isfinite(found.value)
     assert "events per term, fewer than 100: not to be relied on" in found.note
 
 
 def test_a_group_with_all_events_has_no_hazard_ratio() -> None:
     time, x = array(1, 2, 3, 10, 11, 12), array(1, 1, 1, 0, 0, 0)
-    (found,) = clinic.hazard(time, mask(1, 1, 1, 0, 0, 0), x[:, None], events_per_term=1)
+    (found,) = clinic.hazard(
+        time, mask(1, 1, 1, 0, 0, 0), x[:, None], events_per_term=1, proportional_p=0.05
+    )
     assert math.isnan(found.value)
     assert math.isnan(found.p_value)
     assert "no finite solution" in found.note
@@ -224,14 +226,18 @@ def test_a_group_with_all_events_has_no_hazard_ratio() -> None:
     ],
 )
 def test_a_model_that_says_nothing_says_why(event: np.ndarray, x: np.ndarray, why: str) -> None:
-    (found,) = clinic.hazard(array(1, 2, 3), event, x[:, None], events_per_term=1)
+    (found,) = clinic.hazard(
+        array(1, 2, 3), event, x[:, None], events_per_term=1, proportional_p=0.05
+    )
     assert math.isnan(found.value)
     assert why in found.note
 
 
 def test_terms_that_cannot_be_told_apart_have_no_numbers() -> None:
     time, event, x = cohort(20, 2)
-    found = clinic.hazard(time, event, np.column_stack([x, 2 * x]), events_per_term=1)
+    found = clinic.hazard(
+        time, event, np.column_stack([x, 2 * x]), events_per_term=1, proportional_p=0.05
+    )
     assert all(math.isnan(one.value) for one in found)
     assert len(found) == 2
 
@@ -293,3 +299,47 @@ def test_holm_by_hand() -> None:
     assert found[2] == pytest.approx(0.06)
     assert found[3] == pytest.approx(0.06)
     assert all(math.isnan(p) for p in clinic.holm([nan, nan]))
+
+
+# --- proportional hazards ---
+
+
+def test_the_trend_of_scaled_residuals_by_hand():
+    # of a term whose residuals rise with the rank of time without exception, and of one that does
+    # not: correlations 1 and 0 of six events; a censored patient takes no part
+    rising = array(-5, -3, -1, 1, 3, 5, math.nan)
+    flat = array(1, -1, 0, 0, -1, 1, math.nan)
+    time = array(1, 2, 4, 8, 16, 32, 64)
+    p = clinic.proportional_hazards(np.column_stack([rising, flat]), np.eye(2), time)
+    assert p[0] < 1e-6
+    assert p[1] == pytest.approx(1)
+    few = clinic.proportional_hazards(rising[[0, 1, 2, 3, 6], None], np.eye(1), time[:5])
+    assert np.isnan(few).all()
+
+
+def test_crossing_hazards_are_warned_of_and_proportional_ones_are_not():
+    rng = np.random.default_rng(8)
+    group = np.arange(300) % 2 == 1
+    event = np.ones(300, dtype=bool)
+    crossing = np.where(group, rng.weibull(3.0, 300), rng.weibull(0.6, 300)) * 100
+    steady = rng.exponential(np.where(group, 200.0, 100.0))
+    of = {}
+    for name, time in (("crossing", crossing), ("steady", steady)):
+        (of[name],) = clinic.hazard(time, event, group[:, None].astype(float), events_per_term=10,
+                                    proportional_p=0.05)  # fmt: skip
+    assert of["crossing"].ph_p < 1e-6
+    assert "hazards are not proportional" in of["crossing"].note
+    assert of["steady"].ph_p > 0.05
+    assert of["steady"].note == ""
+
+
+def test_the_check_does_not_depend_on_the_order_of_the_patients():
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=60)
+    time, event = rng.exponential(np.exp(x)), rng.random(60) < 0.8
+    order = rng.permutation(60)
+    strata = np.where(np.arange(60) % 3 == 0, "a", "b").astype(object)
+    first = clinic.hazard(time, event, x[:, None], strata, events_per_term=1, proportional_p=0.05)
+    again = clinic.hazard(time[order], event[order], x[order, None], strata[order],
+                          events_per_term=1, proportional_p=0.05)  # fmt: skip
+    assert first[0].ph_p == pytest.approx(again[0].ph_p, rel=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 from pathlib import Path
@@ -253,11 +254,16 @@ def test_names_cannot_break_a_record() -> None:
     assert line[2] == "A%3BB%3DC%2CD%3AE%09F_G"
 
 
-def test_an_empty_table_of_values_is_an_empty_bigwig(tmp_path: Path) -> None:
+def test_a_sample_without_values_has_a_bigwig_that_can_be_read_and_says_not_known(
+    tmp_path: Path,
+) -> None:
     joined = export.windows(profile().assign(expected=NAN), fragments=100)
     assert joined.empty
     exports.write_bigwig(tmp_path / "a.bw", joined, lengths={"chr1": 1000})
-    assert (tmp_path / "a.bw").read_bytes() == b""
+    read = pybigtools.open(str(tmp_path / "a.bw"))
+    ((start, end, value),) = read.records("chr1")
+    assert (start, end) == (0, 1)
+    assert math.isnan(value)
     assert export.cnr(joined, genes()).empty
 
 

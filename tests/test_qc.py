@@ -204,3 +204,15 @@ def test_a_sample_without_results_is_failed_and_says_so() -> None:
     table = run_qc()
     assert set(table["status"]) == {"failed"}
     assert table.loc["S", "reason"] == "no results for this sample; see its log"
+
+
+def test_a_flag_more_keeps_the_reason_and_makes_ok_a_warning() -> None:
+    table = QC.check(pd.DataFrame([
+        dict.fromkeys(QC.names)
+        | {"sample": name, "role": "plasma", "status": status, "reason": reason}
+        for name, status, reason in (("A", "ok", None), ("B", "failed", "empty"), ("C", "ok", None))
+    ]))  # fmt: skip
+    found = qc.flag(table, {"A": "identity: another", "B": "identity: another"})
+    assert found["status"].tolist() == ["warn", "failed", "ok"]
+    assert found["reason"].tolist() == ["identity: another", "empty; identity: another", None]
+    assert table["status"].tolist() == ["ok", "failed", "ok"]

@@ -131,7 +131,7 @@ def test_a_changed_profile_is_named_and_its_informed_estimate_is_not_believed():
     # both are detected alone, so that these are compared
     assert "each sample alone because the profile has changed" in row["reason"]
     np.testing.assert_allclose(row[["ratio_low", "ratio", "ratio_high"]].astype(float),
-                               step.single_ratio(later, BASE()))  # fmt: skip
+                               step.single_ratio(later, BASE()).interval())  # fmt: skip
 
 
 def test_a_changed_profile_that_is_not_seen_alone_is_not_evaluable():
@@ -236,6 +236,9 @@ def test_a_selective_loss_of_the_amplicon_shows_in_one_of_two_changes():
     row = tracked(BASE(), later).loc["later"]
     assert row["change"] == "stable"
     assert row["erbb2_change"] == "decrease"
+    assert row["erbb2_copies_change"] == "selective_loss"
+    assert row["p_selective_loss"] > 0.99
+    assert "a selective loss of the amplified clone" in row["reason"]
 
 
 def test_another_tumor_has_no_slope_on_the_template():
@@ -392,15 +395,15 @@ def test_fractions_are_shares():
 
 def test_the_ratio_of_fractions_by_hand():
     # diploid: fractions are proportional to slopes
-    found = step.fraction_ratio(Slope(0.25, 0.0, 0.0), Slope(0.5, 0.0, 0.0), template_of(0.4, 2.0))
-    np.testing.assert_allclose(found, 0.5)
+    half = step.fraction_ratio(Slope(0.25, 0.0, 0.0), Slope(0.5, 0.0, 0.0), template_of(0.4, 2.0))
+    np.testing.assert_allclose(half.interval(), 0.5)
 
 
 def test_both_errors_widen_the_ratio():
     template = template_of(0.4, 2.0)
     exact, rough = Slope(0.5, 0.0, 0.0), Slope(0.5, 0.05, 0.0)
     widths = [
-        float(np.ptp(step.fraction_ratio(now, then, template)))
+        float(np.ptp(step.fraction_ratio(now, then, template).interval()))
         for now, then in ((exact, exact), (rough, exact), (rough, rough))
     ]
     assert widths[0] == pytest.approx(0)
@@ -411,8 +414,8 @@ def test_the_error_of_the_template_counts_against_the_template_alone():
     template = template_of(0.4, 2.0)
     one, two = (Slope(b, 0.0, 0.0, template_error=0.1) for b in (0.5, 0.25))
     # shared by both, it leaves their ratio
-    np.testing.assert_allclose(step.fraction_ratio(two, one, template), 0.5)
-    against = step.fraction_ratio(two, ITSELF, template)
+    np.testing.assert_allclose(step.fraction_ratio(two, one, template).interval(), 0.5)
+    against = step.fraction_ratio(two, ITSELF, template).interval()
     assert against[1] == pytest.approx(0.25)
     # 1.96 * 0.25 * 0.1 on either side
     np.testing.assert_allclose(against[[0, 2]], [0.201, 0.299], atol=0.004)
@@ -424,7 +427,7 @@ def test_the_ratio_hardly_depends_on_which_solution_of_the_template_is_true():
     found = Slope(0.25, 0.0, 0.0)
     values, weight = step.informed_fraction(found, doubled)
     assert values.max() > 1.5 * values.min()
-    low, _, high = step.fraction_ratio(found, ITSELF, doubled)
+    low, _, high = step.fraction_ratio(found, ITSELF, doubled).interval()
     assert low == pytest.approx(0.25, rel=0.15)
     assert high == pytest.approx(0.25, rel=0.15)
     assert weight.sum() == pytest.approx(1)
@@ -442,10 +445,11 @@ def test_the_ratio_of_two_fractions_found_alone_by_hand():
         grid = pd.DataFrame({"fraction": [fraction], "ploidy": [2.0], "probability": [1.0]})
         return replace(BASE(), sample=name, grid=grid, fraction={"status": status})
 
-    np.testing.assert_allclose(step.single_ratio(alone("A", 0.1), alone("B", 0.4)), 0.25)
+    found = step.single_ratio(alone("A", 0.1), alone("B", 0.4))
+    np.testing.assert_allclose(found.interval(), 0.25)
     unseen = alone("A", 0.1, "not_detected")
-    assert np.isnan(step.single_ratio(unseen, alone("B", 0.4))).all()
-    assert np.isnan(step.single_ratio(alone("B", 0.4), unseen)).all()
+    assert step.single_ratio(unseen, alone("B", 0.4)) is None
+    assert step.single_ratio(alone("B", 0.4), unseen) is None
 
 
 # --- words ---
@@ -507,7 +511,7 @@ def erbb2(pcn, sd=0.05, call="amplified"):
 
 def test_excess_copies_over_those_of_the_baseline_by_hand():
     np.testing.assert_allclose(
-        step.erbb2_ratio(erbb2(3.0, 1e-9), erbb2(6.0, 1e-9)), 0.25, rtol=1e-6
+        step.erbb2_ratio(erbb2(3.0, 1e-9), erbb2(6.0, 1e-9)).interval(), 0.25, rtol=1e-6
     )
 
 
@@ -515,22 +519,96 @@ def test_the_interval_of_excess_copies_is_that_of_drawing_both():
     rng = np.random.default_rng(5)
     now = np.maximum(rng.normal(3, 0.2, 10**5) - 2, 0)
     then = rng.normal(6, 0.3, 10**5) - 2
-    found = step.erbb2_ratio(erbb2(3.0, 0.2), erbb2(6.0, 0.3))
+    found = step.erbb2_ratio(erbb2(3.0, 0.2), erbb2(6.0, 0.3)).interval()
     np.testing.assert_allclose(found, np.quantile(now / then, [0.025, 0.5, 0.975]), rtol=0.03)
 
 
 def test_no_excess_left_is_a_ratio_of_zero():
-    assert step.erbb2_ratio(erbb2(1.5), erbb2(6.0)).tolist() == [0, 0, 0]
+    assert step.erbb2_ratio(erbb2(1.5), erbb2(6.0)).interval().tolist() == [0, 0, 0]
 
 
 @pytest.mark.parametrize("call", ["neutral", "lost", "indeterminate", "failed"])
 def test_a_baseline_without_raised_erbb2_has_no_ratio(call):
-    assert np.isnan(step.erbb2_ratio(erbb2(3.0), erbb2(6.0, call=call))).all()
+    assert step.erbb2_ratio(erbb2(3.0), erbb2(6.0, call=call)) is None
 
 
 def test_a_failed_sample_has_no_ratio():
-    assert np.isnan(step.erbb2_ratio(erbb2(NAN, call="failed"), erbb2(6.0))).all()
+    assert step.erbb2_ratio(erbb2(NAN, call="failed"), erbb2(6.0)) is None
 
 
 def test_a_baseline_that_may_be_two_copies_has_no_ratio():
-    assert np.isnan(step.erbb2_ratio(erbb2(3.0), erbb2(2.05, 0.05, "gained"))).all()
+    assert step.erbb2_ratio(erbb2(3.0), erbb2(2.05, 0.05, "gained")) is None
+
+
+# --- probabilities, and ERBB2 apart from the tumor fraction ---
+
+
+def test_the_probability_of_a_fall_by_hand():
+    found = step.falls(step.Spread(np.array([0.4, 0.6, 0.8, 1.2]), np.array([1.0, 2.0, 3.0, 4.0])))
+    assert found == pytest.approx({"p_decrease": 0.6, "p_decrease_30": 0.3, "p_decrease_50": 0.1})
+    assert all(np.isnan(list(step.falls(None, "erbb2_").values())))
+    # what lies at the limit counts half: of a ratio of exactly one nobody knows
+    assert step.Spread.of(np.array([1.0])).below(1.0) == 0.5
+
+
+def amplicon(now, then, beta, se=0.0):
+    """ERBB2 of two plasma copy numbers, and the slope of the later sample on the baseline."""
+    erbb2_spread = step.erbb2_ratio(erbb2(now, 1e-6), erbb2(then, 1e-6))
+    return step.amplicon_ratio(Slope(beta, se, 0.0, profile="same"), ITSELF, erbb2_spread)
+
+
+def test_copies_that_fall_with_the_tumor_are_unchanged_and_faster_are_a_selective_loss():
+    # excess 4 -> 1 is a quarter; the tumor fell to a quarter, to a half, and to an eighth
+    for beta, ratio, word in ((0.25, 1.0, "unchanged"), (0.5, 0.5, "selective_loss"),
+                              (0.125, 2.0, "selective_gain")):  # fmt: skip
+        found = amplicon(3.0, 6.0, beta)
+        np.testing.assert_allclose(found.interval(), ratio, rtol=1e-5)
+        assert step.copies_change(found, unseen=False, known=True, settings=SETTINGS)[0] == word
+
+
+def test_a_slope_that_is_not_well_known_tells_no_selective_loss_but_its_probability():
+    found = amplicon(3.0, 6.0, 0.4, se=0.2)
+    word, said = step.copies_change(found, unseen=False, known=True, settings=SETTINGS)
+    assert word == "not_evaluable"
+    # below 1 means a slope above 0.25: Phi(0.15 / 0.2) = 0.77
+    assert found.below(1.0) == pytest.approx(0.773, abs=0.02)
+    assert "too wide to tell a selective loss (probability 0.78)" in said[0]
+
+
+def test_where_no_tumor_is_seen_copies_are_not_evaluable_and_not_lost():
+    word, said = step.copies_change(None, unseen=True, known=True, settings=SETTINGS)
+    assert word == "not_evaluable"
+    assert said == ["ERBB2 copies: not evaluable, no tumor is seen in this sample"]
+    row = tracked(BASE(), point("later", 21, seed=9)).loc["later"]
+    assert row["erbb2_copies_change"] == "not_evaluable"
+    assert said[0] in row["reason"]
+    assert np.isnan(row["p_selective_loss"])
+
+
+def test_a_fall_of_tumor_and_amplicon_alike_leaves_the_copies():
+    row = tracked(BASE(), point("later", 21, fraction=0.10, seed=6)).loc["later"]
+    assert row["erbb2_copies_change"] == "unchanged"
+    assert row["amplicon_ratio_low"] < 1 < row["amplicon_ratio_high"]
+    assert "ERBB2 and tumor fraction changed alike" in row["reason"]
+    assert row["p_decrease"] > 0.99
+    assert row["p_decrease_30"] > 0.99
+    assert row["erbb2_p_decrease_50"] > 0.9
+
+
+def test_what_is_not_seen_is_censored_at_the_limit_of_detection_of_this_sample():
+    row = tracked(BASE(), point("later", 21, seed=9)).loc["later"]
+    assert row["censored"]
+    assert row["ratio_low"] == 0
+    base = tracked(BASE()).loc["base"]
+    assert row["ratio_high"] == pytest.approx(row["informed_lod"] / base["fraction"], rel=0.15)
+    assert row["change"] == "decrease"
+    at_least = int(100 * (1 - row["ratio_high"]))
+    assert f"a fall of at least {at_least} %" in row["reason"]
+
+
+def test_samples_of_one_day_have_a_row_each_against_the_same_baseline():
+    twin = replace(point("later", 21, fraction=0.10, seed=6), sample="again")
+    table = tracked(point("later", 21, fraction=0.10, seed=6), BASE(), twin)
+    assert table.index.tolist() == ["base", "again", "later"]
+    assert table["ratio"].loc["again"] == table["ratio"].loc["later"]
+    assert table["change"].tolist() == ["baseline", "decrease", "decrease"]

@@ -48,13 +48,17 @@ class Rate:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval and p-value; NaN where there is none, and then why."""
+    """A value with its 95 % interval and p-value; NaN where there is none, and then why.
+
+    ``ph_p`` : of a hazard ratio, the p-value of proportional hazards.
+    """
 
     value: float = NAN
     low: float = NAN
     high: float = NAN
     p_value: float = NAN
     note: str = ""
+    ph_p: float = NAN
 
 
 @dataclass(frozen=True)
@@ -178,11 +182,14 @@ def log_rank(time: Array, event: Mask, group: Labels, strata: Labels | None = No
 
 
 def hazard(
-    time: Array, event: Mask, terms: Array, strata: Labels | None = None, *, events_per_term: float
-) -> list[Estimate]:
+    time: Array, event: Mask, terms: Array, strata: Labels | None = None, *, events_per_term: float,
+    proportional_p: float,
+) -> list[Estimate]:  # fmt: skip
     """Hazard ratios of Cox's model, one per column of ``terms`` (n, m), ties by Efron.
 
-    With fewer events per term than asked for, the estimate is given and the note warns.
+    With fewer events per term than asked for, the estimate is given and the note warns. So it does
+    where the hazards are not proportional at ``proportional_p``: the ratio is then an average over
+    time.
     """
     m = terms.shape[1]
 
@@ -203,6 +210,7 @@ def hazard(
         except (np.linalg.LinAlgError, ValueError):
             return none("the model could not be fitted")
         bounds = fit.conf_int()
+        proportional = proportional_hazards(fit.schoenfeld_residuals, fit.cov_params(), time)
     per_term = event.sum() / m
     note = "" if per_term >= events_per_term else (
         f"{per_term:.1f} events per term, fewer than {events_per_term:g}: not to be relied on"
@@ -215,10 +223,37 @@ def hazard(
                                   "lie on one side"))  # fmt: skip
             continue
         low, high = (float(bound) for bound in bounds[index])
+        doubt = f"hazards are not proportional (p {proportional[index]:.2g}): an average over time"
+        notes = [*([note] if note else []),
+                 *([doubt] if proportional[index] < proportional_p else [])]  # fmt: skip
         found.append(Estimate(
-            math.exp(value), math.exp(low), math.exp(high), float(fit.pvalues[index]), note
+            math.exp(value), math.exp(low), math.exp(high), float(fit.pvalues[index]),
+            "; ".join(notes), float(proportional[index]),
         ))  # fmt: skip
     return found
+
+
+#: Fewest events at which a trend of residuals over time means anything.
+MIN_TREND = 5
+
+
+def proportional_hazards(residuals: Array, covariance: Array, time: Array) -> Array:
+    """P-values of proportional hazards, (m,): correlation of the scaled residuals of Schoenfeld
+    with the rank of time among the events (Grambsch and Therneau 1994).
+
+    residuals : (n, m), NaN of those without an event; NaN where there are too few events.
+    """
+    of_event = np.isfinite(residuals).all(axis=1)
+    m = residuals.shape[1]
+    if of_event.sum() < MIN_TREND:
+        return np.full(m, NAN)
+    scaled = residuals[of_event] @ covariance
+    rank = stats.rankdata(time[of_event])
+    if np.ptp(rank) == 0:
+        return np.full(m, NAN)
+    return np.array([
+        stats.pearsonr(rank, column).pvalue if np.ptp(column) > 0 else NAN for column in scaled.T
+    ])  # fmt: skip
 
 
 def area(positive: Array, negative: Array, axis: int = -1) -> Array:

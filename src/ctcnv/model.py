@@ -211,6 +211,21 @@ class TrackSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdentitySettings(Settings):
+    """Whether the samples of a patient come from one person."""
+
+    section: ClassVar[str] = "identity"
+    min_log10_lr: float
+    sex_error: float
+    germline_variants: float
+    read_error: float
+    min_mapq: int
+    min_quality: int
+    min_frequency: float
+    min_distance_bp: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class CriteriaSettings(Settings):
     """How published criteria and concurrent alterations are judged."""
 
@@ -238,6 +253,7 @@ class CohortSettings(Settings):
     section: ClassVar[str] = "cohort"
     thresholds: str
     events_per_term: float
+    proportional_p: float
     resamples: int
     seed: int
 
@@ -278,6 +294,7 @@ SECTIONS: dict[str, type[Settings]] = {
         MutationsSettings,
         GenesSettings,
         TrackSettings,
+        IdentitySettings,
         CriteriaSettings,
         ExportSettings,
         CohortSettings,

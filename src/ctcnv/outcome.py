@@ -111,7 +111,8 @@ def analyse(patients: pd.DataFrame, *, settings: CohortSettings) -> pd.DataFrame
 def _row(analysis: str, outcome: str, found: Estimate, **values: Any) -> dict[str, Any]:
     return {
         "analysis": analysis, "outcome": outcome, "estimate": found.value, "low": found.low,
-        "high": found.high, "p_value": found.p_value, "note": found.note or None,
+        "high": found.high, "p_value": found.p_value, "ph_p": found.ph_p,
+        "note": found.note or None,
         "predictor": None, "level": None, "missing": 0,
     } | values  # fmt: skip
 
@@ -226,7 +227,7 @@ def _landmark(found: Estimate, group: Group) -> Estimate:
     if group.from_day is None:
         return found
     note = f"{found.note}; {LANDMARK}" if found.note else LANDMARK
-    return Estimate(found.value, found.low, found.high, found.p_value, note)
+    return Estimate(found.value, found.low, found.high, found.p_value, note, found.ph_p)
 
 
 def _hazards(
@@ -258,7 +259,7 @@ def _hazards(
         used = given & np.isfinite(matrix).all(axis=1)
         found = clinic.hazard(
             time[used], event[used], matrix[used], None if within is None else within[used],
-            events_per_term=settings.events_per_term,
+            events_per_term=settings.events_per_term, proportional_p=settings.proportional_p,
         )  # fmt: skip
         for label, one in zip(terms, found, strict=True):
             if label == hidden:

@@ -45,6 +45,20 @@ CHANGE = MappingProxyType({
     "stable": "Stable",
     "not_evaluable": "Not evaluable",
 })  # fmt: skip
+#: Whether ERBB2 changed with the tumor or apart from it.
+COPIES_CHANGE = MappingProxyType({
+    "baseline": "Baseline",
+    "unchanged": "ERBB2 copies per tumor cell unchanged: both fell or rose alike",
+    "selective_loss": "ERBB2 fell more than the tumor: selective loss of the amplified clone",
+    "selective_gain": "ERBB2 fell less, or rose more, than the tumor",
+    "not_evaluable": "Not evaluable",
+})  # fmt: skip
+IDENTITY = MappingProxyType({
+    "baseline": "Is the baseline",
+    "same": "Yes",
+    "different": "Probably not",
+    "not_evaluable": "Not evaluable",
+})  # fmt: skip
 #: Whether a sample still has the tumor profile of the patient's clearest sample.
 PROFILE = MappingProxyType({
     "template": "the template",

@@ -17,7 +17,7 @@ flag.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -122,16 +122,26 @@ def join(rows: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return QC.empty()
     table = QC.check(pd.concat([part.astype(object) for part in rows], ignore_index=True))
     known = table[table["patient"].notna() & table["sex"].notna()]
+    flags: dict[str, str] = {}
     for patient, part in known.groupby("patient"):
         if part["sex"].nunique() > 1:
             found = ", ".join(f"{s} {x}" for s, x in zip(part["sample"], part["sex"], strict=True))
-            flag = f"sex differs between samples of {patient}: {found}"
-            for index in part.index:
-                before = _text(table.at[index, "reason"])
-                table.at[index, "reason"] = f"{before}; {flag}" if before else flag
-                if table.at[index, "status"] == "ok":
-                    table.at[index, "status"] = "warn"
-    return table
+            flags |= dict.fromkeys(
+                part["sample"], f"sex differs between samples of {patient}: {found}"
+            )
+    return flag(table, flags)
+
+
+def flag(table: pd.DataFrame, flags: Mapping[str, str]) -> pd.DataFrame:
+    """The table with a flag more for samples by name; one that was ok becomes warn."""
+    made = table.copy()
+    for index, sample in zip(made.index, made["sample"], strict=True):
+        if sample in flags:
+            before = _text(made.at[index, "reason"])
+            made.at[index, "reason"] = f"{before}; {flags[sample]}" if before else flags[sample]
+            if made.at[index, "status"] == "ok":
+                made.at[index, "status"] = "warn"
+    return made
 
 
 def usable_bp(profile: pd.DataFrame) -> int:

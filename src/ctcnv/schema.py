@@ -22,6 +22,8 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
 TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
+TRACK_COPIES = ("baseline", "unchanged", "selective_loss", "selective_gain", "not_evaluable")
+TRACK_IDENTITY = ("baseline", "same", "different", "not_evaluable")
 TRACK_CHANGE = ("baseline", "decrease", "increase", "stable", "not_evaluable")
 CRITERION_RESULT = ("met", "not_met", "not_evaluable")
 SPECIMEN = ("plasma", "tissue")
@@ -501,8 +503,34 @@ GENE_TABLE = Table(
     "The genes that are tested, in the coordinates of one reference.",
 )  # fmt: skip
 
+SITES = Table(
+    "sites", 1,
+    (
+        Column("chrom", "text", "chromosome, as the file of sites names it"),
+        Column("start", "int", "place of the SNP", "bp"),
+        Column("ref", "text", "base of the reference"),
+        Column("alt", "text", "the other base"),
+        Column("frequency", "float", "frequency of the other base among people, as the file says",
+               "fraction"),
+        Column("ref_reads", "int", "reads that show the base of the reference", "reads"),
+        Column("alt_reads", "int", "reads that show the other base", "reads"),
+    ),
+    "The common SNPs at which a sample has a read; other bases are not counted.",
+)  # fmt: skip
+
+
+def _falls(prefix: str, of: str) -> tuple[Column, ...]:
+    """Probabilities of a fall against baseline: of any, by 30 % or more, by half or more."""
+    return tuple(
+        Column(f"{prefix}{name}", "float", f"probability that the {of} fell{by}", "probability",
+               nullable=True)
+        for name, by in (("p_decrease", ""), ("p_decrease_30", " by 30 % or more"),
+                         ("p_decrease_50", " by half or more"))
+    )  # fmt: skip
+
+
 TRACK = Table(
-    "track", 2,
+    "track", 3,
     (
         Column("sample", "text", "sample name"),
         Column("day", "int", "day relative to the first dose; baseline is at or below 0", "days"),
@@ -534,6 +562,9 @@ TRACK = Table(
                nullable=True),
         Column("ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
         Column("ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        *_falls("", "tumor fraction"),
+        Column("censored", "bool", "whether the tumor is not seen in this sample: `ratio_high` is "
+               "then at least its informed limit of detection over the baseline, `ratio_low` 0"),
         Column("erbb2_call", "text", "ERBB2 call of the sample", choices=GENE_CALL),
         Column("erbb2_pcn", "float", "ERBB2 plasma copy number", "copies", nullable=True),
         Column("erbb2_pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
@@ -545,9 +576,24 @@ TRACK = Table(
                "(pCN - 2) / (pCN of baseline - 2)", "ratio", nullable=True),
         Column("erbb2_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
         Column("erbb2_ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        *_falls("erbb2_", "ERBB2 excess copies"),
+        Column("amplicon_ratio", "float", "excess of ERBB2 per tumor cell over baseline, "
+               "(C - P) / (C of baseline - P): fall of the excess copies in plasma apart from that "
+               "of the tumor fraction", "ratio", nullable=True),
+        Column("amplicon_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
+        Column("amplicon_ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        Column("p_selective_loss", "float", "probability that ERBB2 fell more than the tumor "
+               "fraction (`amplicon_ratio` below 1)", "probability", nullable=True),
+        Column("erbb2_copies_change", "text", "change in ERBB2 copies per tumor cell: "
+               "selective_loss: the amplified clone fell more than the rest of the tumor; "
+               "not_evaluable: no tumor is seen, or too wide to tell", choices=TRACK_COPIES),
         Column("change", "text", "change from baseline in tumor fraction", choices=TRACK_CHANGE),
         Column("erbb2_change", "text", "change from baseline in ERBB2 excess copies",
                choices=TRACK_CHANGE),
+        Column("identity", "text", "whether the sample is of the person of the baseline, by sex, "
+               "germline copy number and SNPs", choices=TRACK_IDENTITY),
+        Column("identity_lr", "float", "log10 of the likelihood ratio of one person over two",
+               nullable=True),
         Column("reason", "text", "the change in words", nullable=True),
     ),
     "The course of one patient, a row per time point.",
@@ -758,7 +804,7 @@ COHORT_GENES = Table(
 )  # fmt: skip
 
 STATISTICS = Table(
-    "statistics", 1,
+    "statistics", 2,
     (
         Column("analysis", "text", "what was done", choices=(
             "response rate", "response by group", "survival", "survival by group", "hazard",
@@ -779,6 +825,9 @@ STATISTICS = Table(
         Column("p_value", "float", "of no difference, two-sided", "probability", nullable=True),
         Column("p_adjusted", "float", "after Holm's correction for all p-values of this table",
                "probability", nullable=True),
+        Column("ph_p", "float", "of a hazard ratio: p-value of proportional hazards; a check of "
+               "the model that is not among the tests that are corrected", "probability",
+               nullable=True),
         Column("method", "text", "the method"),
         Column("note", "text", "why there is no number, or why not to trust it", nullable=True),
     ),
@@ -837,6 +886,21 @@ TRUTH = Table(
     "What the simulator put into each sample.",
 )  # fmt: skip
 
+TRUTH_TRIAL = Table(
+    "truth_trial", 1,
+    (
+        Column("patient", "text", "patient"),
+        Column("copies", "float", "true copies of ERBB2 per tumor cell", "copies"),
+        Column("baseline", "float", "true tumor fraction before treatment", "fraction"),
+        Column("follow_up", "float", "true tumor fraction on day 21", "fraction"),
+        Column("ratio", "float", "the second over the first", "ratio"),
+        Column("p_response", "float", "chance of a response that the copies gave the patient",
+               "probability"),
+        Column("responder", "bool", "whether the patient responded"),
+    ),
+    "What the outcome of each patient of a simulated trial was drawn from.",
+)  # fmt: skip
+
 TRUTH_SEGMENTS = Table(
     "truth_segments", 1,
     (
@@ -851,10 +915,11 @@ TABLES: dict[str, Table] = {
     table.name: table
     for table in (
         BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
-        SEGMENTS,
+        SEGMENTS, SITES,
         FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, CRITERIA, ALTERATIONS,
         STRATA, RESISTANCE, QC,
         COHORT_SAMPLES, COHORT_PATIENTS, COHORT_GENES, STATISTICS, TRIALS, TRUTH, TRUTH_SEGMENTS,
+        TRUTH_TRIAL,
     )
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ Either whole fragments are drawn (:func:`draw`) or, much faster, counts per atom
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -156,10 +156,11 @@ def copies_of(genes: pd.DataFrame, gene: str, tumor: Tumor | None, *, sex: str) 
     )  # fmt: skip
 
 
-def altered(genome: Genome, patient: str, tumor: Tumor, *, sex: str) -> pd.DataFrame:
-    """Every region of a tumor whose copies differ from those of a normal cell (TRUTH_SEGMENTS)."""
+def altered(lengths: Mapping[str, int], patient: str, tumor: Tumor, *, sex: str) -> pd.DataFrame:
+    """Every region of a tumor whose copies differ from those of a normal cell (TRUTH_SEGMENTS), on
+    chromosomes of these lengths."""
     rows = []
-    for name, length in genome.lengths.items():
+    for name, length in lengths.items():
         cuts = {0, length}
         for segment in tumor.segments:
             if chrom_key(segment.chrom) == chrom_key(name):

@@ -50,6 +50,8 @@ NODES = ndtri(CENTRES)
 CELL_FLOOR = 1e-3
 QUANTILES = np.array([0.025, 0.5, 0.975])
 NAN = float("nan")
+#: Low, median and high of what is not known.
+NONE = np.full(3, np.nan)
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,40 @@ class Slope:
 
 #: The slope of the template on itself.
 ITSELF = Slope(1.0, 0.0, 0.0, profile="template")
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A distribution as values with weights, (n,) each."""
+
+    values: Array
+    weight: Array
+
+    @classmethod
+    def of(cls, values: Array) -> Spread:
+        """Equally likely values."""
+        return cls(np.asarray(values).ravel(), np.ones(np.size(values)))
+
+    def interval(self) -> Array:
+        """The 2.5 %, 50 % and 97.5 % quantiles."""
+        if np.ptp(self.weight) == 0:
+            return np.asarray(np.quantile(self.values, QUANTILES))
+        return weighted_quantile(self.values, self.weight, QUANTILES)
+
+    def below(self, limit: float) -> float:
+        """The probability of a value below a limit, half of that at the limit itself."""
+        here = (self.values < limit) + 0.5 * (self.values == limit)
+        return float(np.sum(here * self.weight) / np.sum(self.weight))
+
+
+#: Ratios to baseline below which the probability of a fall is told: any, by 30 %, by half.
+FALLS = {"p_decrease": 1.0, "p_decrease_30": 0.7, "p_decrease_50": 0.5}
+
+
+def falls(of: Spread | None, prefix: str = "") -> dict[str, float]:
+    """The probabilities of a fall; NaN where there is no ratio."""
+    return {f"{prefix}{name}": NAN if of is None else of.below(limit)
+            for name, limit in FALLS.items()}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -354,8 +390,8 @@ def informed_fraction(
     return value, np.broadcast_to(template.weight[:, None] / len(nodes), value.shape)
 
 
-def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Array:
-    """Low, median and high of the fraction over that of the baseline, from the joint posterior.
+def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Spread:
+    """The fraction over that of the baseline, from the joint posterior.
 
     The template's own error moves the slopes of all other samples alike and leaves their ratio; it
     counts when one of the two is the template.
@@ -365,7 +401,33 @@ def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Array:
     then, _ = informed_fraction(of_base, template, template_error=counts)
     ratio = now[:, :, None] / np.maximum(then[:, None, :], 1e-9)
     joint = np.broadcast_to(template.weight[:, None, None], ratio.shape)
-    return weighted_quantile(ratio.ravel(), joint.ravel(), QUANTILES)
+    return Spread(ratio.ravel(), joint.ravel())
+
+
+def slope_ratio(found: Slope, of_base: Slope) -> Array:
+    """Equally likely values of the slope over that of the baseline, k_t / k_0, for whatever ploidy.
+
+    Slopes without error have one value; a baseline that may be none is the smallest positive.
+    """
+    counts = "template" in (found.profile, of_base.profile)
+    values = []
+    for one in (found, of_base):
+        se = float(np.hypot(one.se, one.beta * one.template_error if counts else 0.0))
+        nodes = stdtrit(one.df, CENTRES) if se > 0 else np.zeros(1)
+        values.append(np.maximum(one.beta + se * nodes, 0.0))
+    now, then = values
+    return np.asarray((now[:, None] / np.maximum(then[None, :], 1e-9)).ravel())
+
+
+def amplicon_ratio(found: Slope, of_base: Slope, erbb2: Spread) -> Spread:
+    """Excess of ERBB2 per tumor cell over that of the baseline.
+
+    pCN - 2 = 2 k (C - P), so that  (C_t - P) / (C_0 - P) = R_pCN / (k_t / k_0).  The slope is
+    fitted without amplicons, so that the errors of the two are independent.
+    """
+    slopes = np.maximum(np.quantile(slope_ratio(found, of_base), CENTRES), 1e-9)
+    ratio = np.quantile(erbb2.values, CENTRES)[:, None] / slopes[None, :]
+    return Spread(ratio.ravel(), np.ones(ratio.size))
 
 
 def limit_of(beta: float, template: Template) -> float:
@@ -378,17 +440,16 @@ def limit_of(beta: float, template: Template) -> float:
     return found if found < 1 else NAN
 
 
-def single_ratio(point: TimePoint, base: TimePoint) -> Array:
-    """Low, median and high of the ratio of two fractions that were each found alone; NaN unless
-    both are detected."""
+def single_ratio(point: TimePoint, base: TimePoint) -> Spread | None:
+    """The ratio of two fractions that were each found alone; None unless both are detected."""
     if not (point.detected and base.detected):
-        return np.full(3, np.nan)
+        return None
     now, then = (
         weighted_quantile(p.grid["fraction"].to_numpy(dtype=float),
                           p.grid["probability"].to_numpy(dtype=float), CENTRES)
         for p in (point, base)
     )  # fmt: skip
-    return np.asarray(np.quantile(now[:, None] / np.maximum(then[None, :], 1e-9), QUANTILES))
+    return Spread.of(now[:, None] / np.maximum(then[None, :], 1e-9))
 
 
 # Rows ------------------------------------------------------------------------------------------
@@ -405,7 +466,8 @@ def _row(
     settings: TrackSettings,
 ) -> dict[str, object]:
     is_base = point.sample == base.sample
-    informed, ratio, limits = np.full(3, np.nan), np.full(3, np.nan), (NAN, NAN)
+    informed, limits = np.full(3, np.nan), (NAN, NAN)
+    spread: Spread | None = None
     changed = [s for s in (found, of_base) if s is not None and s.profile == "changed"]
     if found is not None and template is not None:
         values, weight = informed_fraction(found, template)
@@ -418,10 +480,20 @@ def _row(
         if is_base:
             pass
         elif changed:
-            ratio = single_ratio(point, base)
+            spread = single_ratio(point, base)
         elif of_base is not None and of_base.p_value <= settings.false_positive:
-            ratio = fraction_ratio(found, of_base, template)
-    erbb2 = np.full(3, np.nan) if is_base else erbb2_ratio(point.erbb2, base.erbb2)
+            spread = fraction_ratio(found, of_base, template)
+    unseen = found is not None and found.p_value > settings.false_positive
+    censored = unseen and not changed and spread is not None
+    ratio = NONE if spread is None else spread.interval()
+    if censored and found is not None and of_base is not None:
+        ratio = np.array([0.0, ratio[1], max(ratio[2], at_most(found, of_base))])
+    excess = None if is_base else erbb2_ratio(point.erbb2, base.erbb2)
+    erbb2 = NONE if excess is None else excess.interval()
+    amplicon: Spread | None = None
+    if found is not None and of_base is not None and excess is not None and spread is not None:
+        amplicon = None if changed or unseen else amplicon_ratio(found, of_base, excess)
+    copies = NONE if amplicon is None else amplicon.interval()
     row: dict[str, object] = {
         "sample": point.sample, "day": point.day, "baseline": is_base,
         "status": point.fraction["status"],
@@ -433,14 +505,21 @@ def _row(
         "profile": "not_evaluable" if found is None else found.profile,
         "profile_p": NAN if found is None else found.profile_p,
         "ratio": ratio[1], "ratio_low": ratio[0], "ratio_high": ratio[2],
+        **falls(spread), "censored": censored,
         "erbb2_call": point.erbb2["call"],
         **{f"erbb2_{key}": point.erbb2[key]
            for key in ("pcn", "pcn_low", "pcn_high", "copies", "copies_low", "copies_high")},
         "erbb2_ratio": erbb2[1], "erbb2_ratio_low": erbb2[0], "erbb2_ratio_high": erbb2[2],
+        **falls(excess, "erbb2_"),
+        "amplicon_ratio": copies[1], "amplicon_ratio_low": copies[0],
+        "amplicon_ratio_high": copies[2],
+        "p_selective_loss": NAN if amplicon is None else amplicon.below(1.0),
+        "identity": "baseline" if is_base else "not_evaluable", "identity_lr": NAN,
     }  # fmt: skip
     said = _informed_reasons(found, limits[1], unmeasured, settings=settings)
     if is_base:
         return row | {"change": "baseline", "erbb2_change": "baseline",
+                      "erbb2_copies_change": "baseline",
                       "reason": "; ".join([_baseline_reason(base), *said])}  # fmt: skip
     change, why = classify(ratio, of="tumor fraction", settings=settings,
                            unknown=_why_unknown(point, found, base, of_base, template))  # fmt: skip
@@ -448,8 +527,11 @@ def _row(
         why += ", each sample alone because the profile has changed"
     erbb2_change, erbb2_why = classify(erbb2, of="ERBB2 excess copies", settings=settings,
                                        unknown=_why_no_erbb2(point, base))  # fmt: skip
-    return row | {"change": change, "erbb2_change": erbb2_change,
-                  "reason": "; ".join([why, erbb2_why, *said])}  # fmt: skip
+    word, of_copies = copies_change(
+        amplicon, unseen=unseen, known=excess is not None, settings=settings
+    )
+    return row | {"change": change, "erbb2_change": erbb2_change, "erbb2_copies_change": word,
+                  "reason": "; ".join([why, erbb2_why, *of_copies, *said])}  # fmt: skip
 
 
 def _informed_reasons(
@@ -528,19 +610,53 @@ def classify(ratio: Array, *, of: str, unknown: str, settings: TrackSettings) ->
     return "not_evaluable", f"{of}: {shown}, too wide to tell a change"
 
 
-def erbb2_ratio(now: dict[str, object], then: dict[str, object]) -> Array:
-    """Low, median and high of (pCN_t - 2) / (pCN_0 - 2); NaN unless ERBB2 was raised at baseline.
+def at_most(found: Slope, of_base: Slope) -> float:
+    """The ratio to baseline of a sample in which nothing is seen: its limit of detection over the
+    baseline's lower bound; infinite where there is no limit. A ratio of slopes, which is that of
+    fractions within a few per cent where the sample shows nothing."""
+    least = of_base.beta - Z95 * of_base.se
+    return float("inf") if not (np.isfinite(found.lod) and least > 0) else found.lod / least
+
+
+def copies_change(
+    amplicon: Spread | None, *, unseen: bool, known: bool, settings: TrackSettings
+) -> tuple[str, list[str]]:
+    """Whether ERBB2 fell with the tumor or apart from it, in one word and in words.
+
+    Loss of signal is no loss of the amplicon: where no tumor is seen its copies cannot be told.
+    """
+    if amplicon is None:
+        why = "no tumor is seen in this sample" if unseen else "the samples cannot be compared"
+        return "not_evaluable", [f"ERBB2 copies: not evaluable, {why}"] if known else []
+    low, middle, high = (float(value) for value in amplicon.interval())
+    p = amplicon.below(1.0)
+    shown = f"{middle:.2f} of baseline per tumor cell (95 % interval {low:.2f} to {high:.2f})"
+    if high < 1:
+        return "selective_loss", [f"ERBB2 copies: {shown}, ERBB2 fell more than the tumor fraction "
+                                  f"(probability {p:.3f}), a selective loss of the amplified "
+                                  "clone"]  # fmt: skip
+    if low > 1:
+        return "selective_gain", [f"ERBB2 copies: {shown}, ERBB2 fell less than the tumor fraction "
+                                  f"(probability {1 - p:.3f})"]  # fmt: skip
+    if low >= 1 - settings.no_change and high <= 1 / (1 - settings.no_change):
+        return "unchanged", [f"ERBB2 copies: {shown}, unchanged, ERBB2 and tumor fraction changed "
+                             "alike"]  # fmt: skip
+    return "not_evaluable", [f"ERBB2 copies: not evaluable, {shown}, too wide to tell a selective "
+                             f"loss (probability {p:.2f})"]  # fmt: skip
+
+
+def erbb2_ratio(now: dict[str, object], then: dict[str, object]) -> Spread | None:
+    """(pCN_t - 2) / (pCN_0 - 2); None unless ERBB2 was raised at baseline.
 
     It needs no tumor fraction. A negative excess counts as none.
     """
     if then["call"] not in ("amplified", "gained") or now["call"] == "failed":
-        return np.full(3, np.nan)
+        return None
     excess_now = np.maximum(_pcn_nodes(now) - 2, 0.0)
     excess_then = _pcn_nodes(then) - 2
     if np.quantile(excess_then, 0.025) <= 0:
-        return np.full(3, np.nan)
-    ratio = excess_now[:, None] / np.maximum(excess_then[None, :], 1e-9)
-    return np.asarray(np.quantile(ratio, QUANTILES))
+        return None
+    return Spread.of(excess_now[:, None] / np.maximum(excess_then[None, :], 1e-9))
 
 
 def _pcn_nodes(gene: dict[str, object]) -> Array:

@@ -6,6 +6,7 @@ rule qc:
         samples=config["samples"],
         bins="results/reference/bins.tsv.gz",
         plasma=collect("results/samples/{sample}/qc.tsv", sample=plasma["sample"]),
+        tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
         normals_reads=collect(
             "results/samples/{sample}/reads.tsv", sample=normals_from_bam
         ),

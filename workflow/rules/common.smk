@@ -128,6 +128,16 @@ def of_patient(pattern):
     return collect(pattern, item=lookup("patient == '{patient}'", within=plasma))
 
 
+def sites_of_patient(wildcards):
+    """The reads at common SNPs of a patient's samples that come from a BAM, if sites are named."""
+    own = plasma.loc[plasma["patient"] == wildcards.patient, "sample"]
+    return [
+        f"results/samples/{name}/sites.tsv.gz"
+        for name in own
+        if config["sites"] and name in from_bam.index
+    ]
+
+
 def count_mem_mb(wildcards, attempt):
     """Memory of one counting job: 0.3 GB measured at any size of BAM, and 0.3 GB that a cluster's
     job takes beside it; a CRAM decodes slices of its own size. A retry gets more."""

@@ -10,6 +10,7 @@ rule track:
         genes=of_patient("results/samples/{item.sample}/genes.tsv"),
         dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
         normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
+        sites=sites_of_patient,
     output:
         track="results/patients/{patient}/track.tsv",
     log:
@@ -23,7 +24,7 @@ rule track:
         samples=of_patient("{item.sample}"),
         days=days,
         files=given,
-        settings=flags("track"),
+        settings=flags("track", "identity"),
     shell:
         "ctcnv track --patient {wildcards.patient} --samples {params.samples}"
         " --days {params.days} {params.files} {params.settings}"
@@ -80,6 +81,7 @@ rule report:
             category="Patients",
             labels={"patient": "{patient}"},
         ),
+        pdf="results/patients/{patient}/report.pdf",
         summary="results/patients/{patient}/summary.json",
     log:
         "logs/{patient}/report.log",
@@ -97,4 +99,5 @@ rule report:
         " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
         " --mutations {input.mutations} --criteria {input.criteria}"
         " --alterations {input.alterations} --strata {input.strata}"
-        " --output {output.html} --output-summary {output.summary} 2> {log}"
+        " --output {output.html} --output-pdf {output.pdf}"
+        " --output-summary {output.summary} 2> {log}"

@@ -32,6 +32,32 @@ rule count:
         " --output-lengths {output.lengths} --output-reads {output.reads} 2> {log}"
 
 
+rule sites:
+    input:
+        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        sites=branch(config["sites"], then=config["sites"]),
+        reference=branch(
+            config["reference"]["fasta"], then=config["reference"]["fasta"]
+        ),
+    output:
+        sites="results/samples/{sample}/sites.tsv.gz",
+    log:
+        "logs/{sample}/sites.log",
+    wildcard_constraints:
+        sample=one_of(from_bam["sample"]),
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        files=given,
+        settings=flags("identity"),
+    shell:
+        "ctcnv sites --sample {wildcards.sample} {params.files} {params.settings}"
+        " --output {output.sites} 2> {log}"
+
+
 rule import_counts:
     input:
         table=lookup("sample == '{sample}'", within=from_counts, cols="counts"),

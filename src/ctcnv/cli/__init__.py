@@ -26,6 +26,7 @@ STEPS: dict[str, str] = {
     "simulate": "write BAMs, a reference and a sample sheet with known truth",
     "bins": "cut a reference into atoms with GC, callable fraction and mappability",
     "count": "count the fragments of a BAM or CRAM per atom",
+    "sites": "reads at common SNPs, by which one person is told from another",
     "import": "bring count tables made elsewhere (wig, TSV) onto the atoms",
     "pon": "build and check the panel of normals",
     "call": "normalize, segment, fraction and genes of one sample in one go",

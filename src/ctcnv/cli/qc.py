@@ -36,6 +36,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bins", type=Path, metavar="bins.tsv.gz", help="gives the normals their depth"
     )
+    parser.add_argument(
+        "--tracks", type=Path, nargs="*", default=[], metavar="track.tsv",
+        help="tracks of the patients: a sample of another person is flagged",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="qc.tsv")
     parser.add_argument(
         "--output-multiqc", type=Path, nargs=2, metavar=("GENERAL_mqc.json", "TABLE_mqc.json"),
@@ -105,7 +109,7 @@ def run(args: argparse.Namespace) -> int | None:
             rows.append(plasma[person["sample"]])
         else:
             rows.append(absent(person))
-    table = qc.join(rows)
+    table = qc.flag(qc.join(rows), _strangers(args.tracks))
     tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()})
     if args.output_multiqc is not None:
         for path, content in zip(
@@ -119,6 +123,20 @@ def run(args: argparse.Namespace) -> int | None:
         ", ".join(f"{count} {word}" for word, count in table["status"].value_counts().items()),
     )
     return None
+
+
+def _strangers(paths: list[Path]) -> dict[str, str]:
+    """Samples that are not of the person of their baseline, with the reason."""
+    from ctcnv.io import tables
+    from ctcnv.schema import TRACK
+
+    found = {}
+    for path in paths:
+        track = tables.read(path, TRACK).frame
+        for row in track[track["identity"] == "different"].to_dict("records"):
+            parts = [p for p in str(row["reason"]).split("; ") if p.startswith("identity: ")]
+            found[str(row["sample"])] = parts[0] if parts else "identity: another person"
+    return found
 
 
 def _by_sample(stored: list[Stored]) -> dict[str, Stored]:

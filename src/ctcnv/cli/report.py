@@ -1,10 +1,14 @@
-"""A patient's report as one HTML file, and as JSON; lists go by the order of --samples."""
+"""A patient's report as one HTML file, as PDF, and as JSON; lists go by the order of --samples."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ctcnv import report
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                             help=f"{table}.tsv of the patient, from ctcnv criteria")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="HTML",
                         help="the report")  # fmt: skip
+    parser.add_argument("--output-pdf", type=Path, metavar="PDF", help="the same for print")
     parser.add_argument("--output-summary", type=Path, metavar="JSON",
                         help="the same for other systems")  # fmt: skip
 
@@ -70,7 +75,43 @@ def run(args: argparse.Namespace) -> None:
     course = report.Sheet(track.frame, track.meta)
     page = report.patient_report(args.patient, course, samples, **more)
     summary = report.summary.text(report.summary.patient_summary(args.patient, course, samples))
+    printed = None if args.output_pdf is None else _pdf(args.patient, course, samples, more)
     tables.write_text(args.output, page)
+    if printed is not None:
+        tables.write_bytes(args.output_pdf, printed)
     if args.output_summary is not None:
         tables.write_text(args.output_summary, summary)
     log.info("report of %s: %d samples, %d kB", args.patient, len(samples), len(page) // 1000)
+
+
+def _pdf(
+    patient: str, track: report.Sheet, samples: list[report.Sample], more: dict[str, report.Sheet]
+) -> bytes:
+    """The printed report, with the drawings of every sample that shows something."""
+    from ctcnv import plots, report
+    from ctcnv.document import Picture
+    from ctcnv.plots.pdf import pdf
+
+    drawn = {}
+    for sample in samples:
+        tables = [sample.profile.frame, sample.segments.frame, sample.fraction.frame,
+                  sample.genes.frame]  # fmt: skip
+        if not (sample.profile.frame["expected"] > 0).any():
+            continue
+        drawn[sample.name] = [
+            Picture(plots.render(figure, "png"), f"{sample.name}: {what}")
+            for figure, what in (
+                (plots.genome(*tables, sample=sample.name), "plasma copy number along the genome"),
+                (plots.chr17(tables[0], tables[1], tables[3], sample=sample.name),
+                 "chromosome 17 and the neighbourhood of ERBB2"),
+            )
+        ]  # fmt: skip
+    course = Picture(
+        plots.render(plots.course(track.frame), "png"),
+        "Tumor fraction and ERBB2 plasma copy number with 95 % intervals; grey bars: limit of "
+        "detection of each sample; hollow: not detected, or not to be believed.",
+    )
+    blocks = report.pages.patient_pages(
+        patient, track, samples, course=course, profiles=drawn, **more
+    )
+    return pdf(blocks, title=f"ctcnv: patient {patient}. For research use only.")

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ctcnv.cli.settings import add_settings, settings
-from ctcnv.model import TrackSettings
+from ctcnv.model import IdentitySettings, TrackSettings
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ctcnv.cli.sample import Provenance
 
 #: Tables of each time point, in the order of --samples.
 PARTS = ("fraction", "grid", "profile", "segments", "genes")
@@ -22,35 +28,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                             help=f"{name} table of each sample")  # fmt: skip
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
     parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
+    parser.add_argument("--sites", type=Path, nargs="+", default=[], metavar="FILE",
+                        help="reads at common SNPs, of samples that have them")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="track.tsv to write")
-    add_settings(parser, TrackSettings)
+    add_settings(parser, TrackSettings, IdentitySettings)
 
 
 def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
-    from ctcnv import schema
+    from ctcnv import identity, schema
     from ctcnv.cli import sample as shared
     from ctcnv.normalize import sample_dispersion
-    from ctcnv.track import TimePoint, track
+    from ctcnv.track import TimePoint, baseline, track
 
-    use = settings(args, TrackSettings)
+    use, use_identity = settings(args, TrackSettings), settings(args, IdentitySettings)
     n = len(args.samples)
     for name in ("days", *PARTS):
         if len(getattr(args, name)) != n:
             raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
-    made = shared.Provenance({"patient": args.patient, "settings.track": use.as_dict()})
+    made = shared.Provenance({"patient": args.patient, "settings.track": use.as_dict(),
+                              "settings.identity": use_identity.as_dict()})  # fmt: skip
     types = {"fraction": schema.FRACTION, "grid": schema.GRID, "profile": schema.PROFILE,
              "segments": schema.SEGMENTS, "genes": schema.GENES}  # fmt: skip
     first = shared.read_sample(args.profile[0], schema.PROFILE, args.samples[0], None)
     bins = first.require("bins")
     panel = shared.read_dispersion(args.dispersion, made, bins=bins)
     normals = shared.read_normals(args.normals, made, bins=bins)
-    points = []
+    sites = _sites(args.sites, made)
+    points, people = [], {}
     for i, sample in enumerate(args.samples):
         read = {}
         for name in PARTS:
             stored = shared.read_sample(getattr(args, name)[i], types[name], sample, bins)
             read[name] = made.add(f"{name}.{sample}", stored).frame
+            if name == "profile":
+                sex = stored.require("sex")
         target = read["genes"][read["genes"]["gene"] == "ERBB2"]
         if target.empty:
             raise ValueError(f"{args.genes[i]}: no ERBB2 row; the gene table must hold ERBB2")
@@ -66,5 +78,33 @@ def run(args: argparse.Namespace) -> None:
                 dispersion=sample_dispersion(read["profile"], panel),
             )
         )
+        people[sample] = identity.Person(
+            sample, sex, read["profile"], points[-1].dispersion, points[-1].detected,
+            sites.get(sample),
+        )  # fmt: skip
     made.meta["bins"] = bins
-    made.write(args.output, schema.TRACK, track(points, settings=use, normals=normals))
+    frame = track(points, settings=use, normals=normals)
+    base = baseline(sorted(points, key=lambda point: (point.day, point.sample)))
+    verdicts = {
+        point.sample: identity.compare(people[base.sample], people[point.sample],
+                                       settings=use_identity)
+        for point in points
+        if point.sample != base.sample and not (point.failed or base.failed)
+    }  # fmt: skip
+    made.write(args.output, schema.TRACK, identity.add(frame, verdicts))
+
+
+def _sites(paths: list[Path], made: Provenance) -> dict[str, pd.DataFrame]:
+    """The tables of sites by sample; ValueError when they were made with other sites."""
+    from ctcnv.io import tables
+    from ctcnv.schema import SITES
+
+    found, lists = {}, set()
+    for path in paths:
+        stored = tables.read(path, SITES)
+        sample = stored.require("sample")
+        found[sample] = made.add(f"sites.{sample}", stored).frame
+        lists.add(stored.meta.get("input.sites"))
+        if len(lists) > 1:
+            raise ValueError(f"{path}: made with another list of sites; make all with the same")
+    return found

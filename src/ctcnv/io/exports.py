@@ -27,13 +27,14 @@ def write_bedgraph(path: Path, windows: pd.DataFrame, *, name: str) -> None:
 def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int]) -> None:
     """The same values as bigWig, with the lengths of the chromosomes.
 
-    The format demands at least one value: without any the file is empty, which a viewer refuses.
+    The format demands at least one value: of a sample without any, the first base of the first
+    chromosome is NaN, "not known", so that the file is one that viewers read.
     """
-    if windows.empty:
-        write_text(path, "")
-        return
     import pybigtools
 
+    if windows.empty:
+        first = min(lengths)
+        windows = pd.DataFrame({"chrom": [first], "start": [0], "end": [1], "pcn": [float("nan")]})
     # bigWig sorts chromosomes by name; the values must come in the order of its index
     ordered = windows.sort_values(["chrom", "start"], kind="stable")
     values = zip(

@@ -73,11 +73,13 @@ def without_baseline(samples: pd.DataFrame) -> list[str]:
     return sorted(str(patient) for patient in first.index[first > 0])
 
 
-def write(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write a sample sheet from rows that may leave columns out."""
-    lines = ["\t".join(COLUMNS)]
+def write(
+    path: Path, rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str] = COLUMNS
+) -> None:
+    """Write a sample sheet, or a table of other columns, from rows that may leave columns out."""
+    lines = ["\t".join(columns)]
     for row in rows:
-        values = (row.get(column) for column in COLUMNS)
+        values = (row.get(column) for column in columns)
         lines.append("\t".join("" if value is None else str(value) for value in values))
     write_text(path, "\n".join(lines) + "\n")
 

@@ -1,4 +1,4 @@
-"""Write simulated plasma: genome, BAMs with index, sample sheet, configuration and truth.
+"""Write simulated plasma: genome, BAMs with index, or counts; sample sheet, configuration, truth.
 
 Every record of a BAM has the same size, so a whole library is one structured array that is turned
 into bytes at once (SAM specification, section 4). The same input gives the same bytes.
@@ -7,8 +7,9 @@ into bytes at once (SAM specification, section 4). The same input gives the same
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import deflate
 import numpy as np
@@ -17,10 +18,10 @@ import pysam
 import yaml
 from numpy.typing import NDArray
 
-from ctcnv import __version__, simulate
-from ctcnv.io import sheet, tables
-from ctcnv.schema import GENE_TABLE, TRUTH, TRUTH_SEGMENTS
-from ctcnv.simulate import READ_BP, Fragments, Sample
+from ctcnv import __version__, simulate, trial
+from ctcnv.io import clinical, sheet, tables
+from ctcnv.schema import GENE_TABLE, TRUTH, TRUTH_SEGMENTS, TRUTH_TRIAL
+from ctcnv.simulate import READ_BP, Fragments, Sample, Tumor
 from ctcnv.synthetic import BASE_N, Genome
 
 Ints = NDArray[np.int64]
@@ -28,6 +29,8 @@ Ints = NDArray[np.int64]
 #: Names of the files in the folder of a simulation.
 GENOME, GENES, SHEET, CONFIG = "genome.fa", "genes.tsv", "samples.tsv", "config.yaml"
 TRUTH_FILE, TRUTH_SEGMENTS_FILE = "truth.tsv", "truth.segments.tsv"
+#: Those of a trial.
+GC_WIG, CLINICAL, TRUTH_TRIAL_FILE = "gc.wig", "clinical.tsv", "truth.trial.tsv"
 
 #: Bases in a line of the FASTA.
 LINE = 60
@@ -96,40 +99,97 @@ def write_cohort(
 
     Paths in them are relative to ``folder``, where the workflow is run.
     """
-    rows, truth, segments, seen = [], [], [], set()
+    rows = []
     for sample in samples:
-        named = {"sample": sample.name, "patient": sample.patient, "role": sample.role,
-                 "day": sample.day, "sex": sample.sex}  # fmt: skip
-        row = {**named, "bam": bam_path(Path(), sample).as_posix()}
+        row = {**_named(sample), "bam": bam_path(Path(), sample).as_posix()}
         if sample.mutations:
             row["variants"] = variants_path(Path(), sample).as_posix()
         rows.append(row)
+    sheet.write(folder / SHEET, rows)
+    _write_truth(
+        folder, samples, genes, lengths=genome.lengths, meta={"seed": seed, "scale": genome.scale},
+        ploidy=lambda tumor: simulate.ploidy(genome, tumor),
+    )  # fmt: skip
+    _write_config(folder, {"samples": SHEET, "reference": {"fasta": GENOME, "genes": GENES}})
+
+
+def _named(sample: Sample) -> dict[str, Any]:
+    """Who a sample is of, as in the sheet."""
+    return {"sample": sample.name, "patient": sample.patient, "role": sample.role,
+            "day": sample.day, "sex": sample.sex}  # fmt: skip
+
+
+def _write_truth(
+    folder: Path, samples: Sequence[Sample], genes: pd.DataFrame, *, lengths: Mapping[str, int],
+    ploidy: Callable[[Tumor], float], meta: Mapping[str, object],
+) -> None:  # fmt: skip
+    truth, segments, seen = [], [], set()
+    for sample in samples:
         tumor = sample.tumor
         truth.append(
             {
-                **named,
+                **_named(sample),
                 "fraction": sample.fraction,
-                "ploidy": None if tumor is None else simulate.ploidy(genome, tumor),
+                "ploidy": None if tumor is None else ploidy(tumor),
                 "erbb2_copies": simulate.copies_of(genes, "ERBB2", tumor, sex=sample.sex),
                 "fragments": sample.library.fragments,
             }
         )
         if tumor is not None and sample.patient is not None and sample.patient not in seen:
             seen.add(sample.patient)
-            segments.append(simulate.altered(genome, sample.patient, tumor, sex=sample.sex))
-    sheet.write(folder / SHEET, rows)
-    meta = {"seed": seed, "scale": genome.scale}
+            segments.append(simulate.altered(lengths, sample.patient, tumor, sex=sample.sex))
     tables.write(folder / TRUTH_FILE, TRUTH, pd.DataFrame(truth, columns=TRUTH.names), meta=meta)
     tables.write(
         folder / TRUTH_SEGMENTS_FILE, TRUTH_SEGMENTS,
         pd.concat(segments) if segments else TRUTH_SEGMENTS.empty(), meta=meta,
     )  # fmt: skip
-    config = {"samples": SHEET, "reference": {"fasta": GENOME, "genes": GENES}}
+
+
+def _write_config(folder: Path, config: Mapping[str, Any]) -> None:
     text = yaml.safe_dump(config, sort_keys=False)
     tables.write_text(
         folder / CONFIG,
         "# What differs from config/config.yaml; paths are relative to this folder.\n" + text,
     )
+
+
+# A trial ----------------------------------------------------------------------------------------
+
+
+def write_trial(
+    folder: Path, bins: pd.DataFrame, samples: Sequence[Sample], counts: Mapping[str, Ints],
+    people: Sequence[trial.Patient], genes: pd.DataFrame, *, meta: Mapping[str, object],
+) -> None:  # fmt: skip
+    """Write a trial: GC and counts as wigs, sheet, clinical table, configuration and truth.
+
+    bins : atoms with chrom, start, end, gc; counts : fragments per atom, (atoms,), by sample.
+    """
+    tables.write_text(folder / GC_WIG, _wig(bins, bins["gc"].fillna(-1.0).to_numpy(), "{:.4g}"))
+    rows = []
+    for sample in samples:
+        path = Path("counts") / f"{sample.name}.wig"
+        tables.write_text(folder / path, _wig(bins, counts[sample.name], "{:d}"))
+        rows.append({**_named(sample), "counts": path.as_posix()})
+    sheet.write(folder / SHEET, rows)
+    sheet.write(folder / CLINICAL, trial.clinical(people), columns=clinical.COLUMNS)
+    lengths = bins.groupby("chrom", sort=False)["end"].max()
+    _write_truth(
+        folder, samples, genes, lengths={str(k): int(v) for k, v in lengths.items()}, meta=meta,
+        ploidy=lambda tumor: simulate.atom_ploidy(bins, tumor),
+    )  # fmt: skip
+    tables.write(folder / TRUTH_TRIAL_FILE, TRUTH_TRIAL, trial.truth(people), meta=meta)
+    config = {"samples": SHEET, "clinical": CLINICAL, "reference": {"gc_wig": GC_WIG}}
+    _write_config(folder, config)
+
+
+def _wig(bins: pd.DataFrame, values: NDArray[Any], shown: str) -> str:
+    """Values of atoms as a fixedStep wig; a chromosome's atoms follow each other."""
+    lines = []
+    size = int((bins["end"] - bins["start"]).iloc[0])
+    for chrom, rows in bins.groupby("chrom", sort=False).indices.items():
+        lines.append(f"fixedStep chrom={chrom} start=1 step={size} span={size}")
+        lines += [shown.format(value) for value in values[rows].tolist()]
+    return "\n".join(lines) + "\n"
 
 
 def write_variants(path: Path, variants: pd.DataFrame) -> None:

@@ -10,6 +10,7 @@ import io
 from typing import Any, Literal
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -117,6 +118,50 @@ def render(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind])
     return buffer.getvalue()
+
+
+def course(track: pd.DataFrame) -> Figure:
+    """Tumor fraction and ERBB2 plasma copies by day with intervals and limits of detection.
+
+    Both fractions are drawn where they are known: of this sample alone (circle, hollow where not
+    detected) and informed (diamond).
+    """
+    table = track.sort_values(["day", "sample"], kind="stable")
+    day = table["day"].to_numpy(dtype=float)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(11, 3.0), layout="constrained")
+        left, right = figure.subplots(1, 2)
+        detected = (table["status"] == "detected").to_numpy()
+        for axes, name, colour, marker, label, hollow in (
+            (left, "fraction", palette.BLUE, "o", "this sample alone", ~detected),
+            (left, "informed", palette.VERMILLION, "D", "informed by the patient's profile",
+             table["profile"].isin(["changed", "not_evaluable"]).to_numpy()),
+            (right, "erbb2_pcn", palette.ERBB2, "o", "ERBB2", np.zeros(len(day), dtype=bool)),
+        ):  # fmt: skip
+            value, low, high = (
+                table[f"{name}{end}"].to_numpy(dtype=float) for end in ("", "_low", "_high")
+            )
+            known = np.isfinite(value)
+            if not known.any():
+                continue
+            axes.plot(day[known], value[known], color=colour, lw=1, label=label, marker=marker,
+                      ms=0)  # fmt: skip
+            axes.vlines(day[known], low[known], high[known], color=colour, lw=1.2)
+            for face, which in ((colour, known & ~hollow), ("white", known & hollow)):
+                axes.plot(day[which], value[which], marker, ms=5, color=colour, mfc=face)
+        lod = table["lod"].to_numpy(dtype=float)
+        if np.isfinite(lod).any():
+            left.plot(day, lod, "_", ms=14, color=palette.MUTED, label="limit of detection")
+        left.set_ylabel("tumor fraction")
+        left.set_ylim(bottom=0)
+        right.set_ylabel(f"ERBB2 {Y_LABEL}")
+        right.axhline(2, color=palette.MUTED, lw=0.8, ls="--")
+        for axes in (left, right):
+            axes.set_xlabel("day from the first dose")
+            axes.axvline(0, color=palette.GRID, lw=1)
+        if left.get_legend_handles_labels()[0]:
+            left.legend(fontsize=7, frameon=False)
+    return figure
 
 
 def _headline(sample: str, fraction: pd.DataFrame, genes: pd.DataFrame) -> str:

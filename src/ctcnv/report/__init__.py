@@ -15,14 +15,14 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcnv import __version__, display, palette
-from ctcnv.report import assets, charts, methods, rows, summary, view
+from ctcnv.report import assets, charts, methods, pages, rows, summary, view
 from ctcnv.report import criteria as judged
 from ctcnv.report.cohort import Figure, cohort_page
 from ctcnv.report.view import Sample, Sheet
 from ctcnv.report.words import known, number
 from ctcnv.schema import chrom_key
 
-__all__ = ["Figure", "Sample", "Sheet", "cohort_page", "patient_report", "summary"]
+__all__ = ["Figure", "Sample", "Sheet", "cohort_page", "pages", "patient_report", "summary"]
 
 
 def patient_report(
@@ -56,6 +56,7 @@ def patient_report(
             view.fraction_card(timeline, track),
             view.change_card(timeline, track),
         ],
+        warnings=view.warnings(timeline),
         unclear=view.not_evaluable(timeline),
         course=rows.course_rows(timeline),
         charts=_course(timeline, view.settings([s.genes for s in samples])),

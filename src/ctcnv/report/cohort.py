@@ -70,7 +70,8 @@ PATIENT_HEADS = ("Patient", "Tumor fraction", "ERBB2", "Copies per tumor cell", 
                  "Follow-up", "Change", "Ratio to baseline", "ERBB2 excess", "Arm", "Response",
                  "PFS, days", "OS, days", "Quality")  # fmt: skip
 STATISTIC_HEADS = ("Analysis", "Outcome", "By", "Level", "n", "Not known", "Events", "Measure",
-                   "Estimate (95 %)", "p", "p, corrected", "Method", "Note")  # fmt: skip
+                   "Estimate (95 %)", "p", "p, corrected",
+                   "p, proportional hazards", "Method", "Note")  # fmt: skip
 TRIAL_HEADS = ("Trial", "Drug", "Patients", "Line", "n", "Response rate", "PFS, months",
                "OS, months", "Kind of source", "Source", "Note")  # fmt: skip
 
@@ -224,7 +225,7 @@ def _statistic(row: Row) -> Line:
         _plain(row["level"]), _count(row["n"]), _count(row["missing"]), _count(row["events"]),
         _plain("" if row["measure"] == "none" else row["measure"]), estimate,
         *(Cell(words.significant(row[name]), repr(number(row[name]))) if known(row[name])
-          else Cell("") for name in ("p_value", "p_adjusted")),
+          else Cell("") for name in ("p_value", "p_adjusted", "ph_p")),
         _plain(row["method"]), _plain(row["note"], long=True),
     ))  # fmt: skip
 

@@ -16,6 +16,7 @@ from ctcnv.report.view import (
     could_have_seen,
     not_seen,
     percent,
+    reason_of,
     rows_of,
 )
 from ctcnv.report.words import known, number, text
@@ -271,6 +272,15 @@ def short_bases(bases: str) -> str:
 MAX_BASES = 12
 
 
+def _person(point: Point) -> Cell:
+    """Whether a sample is of the person of the baseline, with the evidence below."""
+    word = point.track["identity"]
+    if word == "not_evaluable":
+        return Cell(words.NOT_KNOWN)
+    why = reason_of(point.track, "identity") if word != "baseline" else ""
+    return Cell(palette.IDENTITY[word], why, "warn" if word == "different" else "")
+
+
 def qc_rows(timeline: Sequence[Point]) -> tuple[list[tuple[str, list[Cell]]], str]:
     """Quality in plain words: a row per measure, a cell per sample; and what no sample tells."""
     measures: list[tuple[str, Any]] = [
@@ -289,6 +299,7 @@ def qc_rows(timeline: Sequence[Point]) -> tuple[list[tuple[str, list[Cell]]], st
         ("Sex in the sample sheet", lambda q: Cell(text(q["declared_sex"]) or "not given")),
     ]  # fmt: skip
     rows = [(name, [show(p.qc) for p in timeline]) for name, show in measures]
+    rows.insert(2, ("Person of the baseline", [_person(p) for p in timeline]))
     absent = [name for name, cells in rows if all(c.main == words.NOT_KNOWN for c in cells)]
     shown = [
         (name, [Cell(c.main, c.note, c.tone or ("missing" if c.main == words.NOT_KNOWN else ""))

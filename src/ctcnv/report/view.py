@@ -341,10 +341,57 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
     word_erbb2, ratio, bounds = change(row, "erbb2_")
     ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
     lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
+    falls = fall_line(row)
+    lines += [(falls, "")] if falls else []
+    lines += [(said, "") for said in copies_change_lines(row)]
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
     return Card(f"Change in tumor fraction at {name}", word, row["change"], lines,
                 others if len(others) <= MAX_OTHERS else [])  # fmt: skip
+
+
+def fall_line(row: Row) -> str:
+    """How sure the fall in tumor fraction is, in one line; empty where there is no ratio."""
+    if not known(row["p_decrease"]):
+        return ""
+    return (
+        f"Probability of a fall {percent(row['p_decrease'])}, by 30{words.SPACE}% or more "
+        f"{percent(row['p_decrease_30'])}, by half or more {percent(row['p_decrease_50'])}"
+    )
+
+
+def copies_change_lines(row: Row) -> list[str]:
+    """Whether ERBB2 fell with the tumor or apart from it; nothing where it never was raised."""
+    if REASON_PARTS["erbb2_copies_change"] not in text(row["reason"]):
+        return []
+    p = row["p_selective_loss"]
+    word = row["erbb2_copies_change"]
+    if word == "selective_loss":
+        return [f"{palette.COPIES_CHANGE[word]} (probability {percent(p)})"]
+    if word == "selective_gain":
+        return [f"{palette.COPIES_CHANGE[word]} (probability {percent(1 - number(p))})"]
+    if word == "unchanged":
+        return [palette.COPIES_CHANGE[word]]
+    return [words.sentence(f"ERBB2 copies per tumor cell: {words.NOT_EVALUABLE}, "
+                           f"{reason_of(row, 'erbb2_copies_change')}")]  # fmt: skip
+
+
+def warnings(timeline: Sequence[Point]) -> list[str]:
+    """What makes all else on the page doubtful: a sample that is not of the baseline's person, and
+    samples that failed."""
+    found = []
+    for p in timeline:
+        if p.track["identity"] == "different":
+            found.append(
+                f"{p.sample.name} ({p.when}) is probably not of the same person as "
+                f"{lead(timeline).sample.name}: {reason_of(p.track, 'identity')}. Nothing that "
+                "compares the two can be trusted until this is resolved."
+            )
+    for p in timeline:
+        if p.track["status"] == "failed":
+            why = text(p.fraction["reason"]) or text(p.qc["reason"]) or "reason not known"
+            found.append(f"{p.sample.name} ({p.when}) failed: {why}. No result rests on it.")
+    return found
 
 
 def _from_to(baseline: Row, row: Row) -> str:
@@ -364,7 +411,8 @@ def _from_to(baseline: Row, row: Row) -> str:
 NONE_LEFT = 0.01
 #: How the parts of the track's reason begin, by the column that they explain.
 REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: ",
-                "profile": "profile: ", "noise": "noise: "}  # fmt: skip
+                "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
+                "noise": "noise: ", "identity": "identity: "}  # fmt: skip
 
 
 def reason_of(row: Row, column: str) -> str:
