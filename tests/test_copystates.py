@@ -131,22 +131,22 @@ def test_the_sorts_of_genomes_share_the_weight_of_their_kind():
     ploidy = np.array([1.2, 2.0, 4.0])
     found = step.genomes(ploidy, settings=SETTINGS)
     n = len(step.DECAY_FACTORS) * len(step.SUBCLONAL_FACTORS)
-    assert found.prior.shape == (4 * n, len(step.states(SETTINGS.max_copies)))
+    assert found.prior.shape == (5 * n, len(step.states(SETTINGS.max_copies)))
     first = 0
     for kind in step.kinds(SETTINGS):
         last = first + n * len(kind.bases)
         np.testing.assert_allclose(np.exp(found.log_weight[first:last]).sum(axis=0),
                                    np.exp(kind.log_ploidy(ploidy)))  # fmt: skip
         first = last
-    assert first == 4 * n
+    assert first == 5 * n
 
 
 def test_the_rough_sorts_are_the_means_of_the_others():
     ploidy = np.array([1.2, 2.0, 4.0])
     all_of_them, rough = (step.genomes(ploidy, settings=SETTINGS, rough=r) for r in (False, True))
     n = len(step.DECAY_FACTORS) * len(step.SUBCLONAL_FACTORS)
-    np.testing.assert_allclose(rough.prior, all_of_them.prior.reshape(4, n, -1).mean(axis=1))
-    together = np.exp(all_of_them.log_weight).reshape(4, n, -1).sum(axis=1)
+    np.testing.assert_allclose(rough.prior, all_of_them.prior.reshape(5, n, -1).mean(axis=1))
+    together = np.exp(all_of_them.log_weight).reshape(5, n, -1).sum(axis=1)
     np.testing.assert_allclose(np.exp(rough.log_weight), together)
 
 
@@ -184,7 +184,7 @@ def test_the_commonest_copies_of_each_kind():
     haploid, diploid, doubled = step.kinds(SETTINGS)
     assert haploid.bases == (Base(1.0, False),)
     assert diploid.bases == (Base(2.0, False),)
-    assert doubled.bases == (Base(3.0, False), Base(4.0, True))
+    assert doubled.bases == (Base(3.0, False), Base(4.0, False), Base(4.0, True))
 
 
 def test_a_ploidy_far_from_that_of_the_kind_is_impossible():

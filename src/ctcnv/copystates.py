@@ -72,17 +72,18 @@ def kinds(settings: FractionSettings) -> tuple[Kind, ...]:
     """The kinds of tumor genomes.
 
     Most of a near-diploid genome has two copies, of a near-haploid one one. After a doubling four
-    are the commonest, and what was lost or gained before it is there twice; or so much was lost
-    afterwards that three are, and no step tells what came before from what came after. Even steps
-    around three copies are left out: they explain nothing but a diploid genome with subclones, at
-    half its scale.
+    are the commonest, or three where much was lost since. What was lost or gained before it may be
+    there twice, or so much has changed since that no step tells what came before: genomes of three
+    and of four copies that differ by single steps must be alike before, as they have the same
+    ratios. Even steps around three copies are left out: they explain nothing but a diploid genome
+    with subclones, at half its scale.
     """
     undoubled = 1 - settings.doubled_share - settings.haploid_share
     return (
         Kind(settings.haploid_share, 1.0, settings.ploidy_sd, (Base(1.0, False),)),
         Kind(undoubled, 2.0, settings.ploidy_sd, (Base(2.0, False),)),
         Kind(settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd,
-             (Base(3.0, False), Base(4.0, True))),
+             (Base(3.0, False), Base(4.0, False), Base(4.0, True))),
     )  # fmt: skip
 
 

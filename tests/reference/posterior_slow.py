@@ -95,7 +95,7 @@ def log_evidence(seen, first, fraction, ploidies, settings):
         (settings.haploid_share, 1.0, settings.ploidy_sd, ((1, state_prior),)),
         (rest, 2.0, settings.ploidy_sd, ((2, state_prior),)),
         (settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd,
-         ((3, state_prior), (4, doubled_prior))),
+         ((3, state_prior), (4, state_prior), (4, doubled_prior))),
     ):  # fmt: skip
         each = list(itertools.product(bases, DECAY_FACTORS, SUBCLONAL_FACTORS))
         for (base, prior_of), decay, part in each:
