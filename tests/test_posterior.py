@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from ctcnv import posterior as step
-from ctcnv.blocks import cuts
-from ctcnv.copystates import changes, kinds
+from ctcnv.copystates import kinds
 from ctcnv.mixture import MIN_FRACTION, ratio_of
 from ctcnv.posterior import Grid, Posterior
 from ctcnv.schema import SOLUTIONS
@@ -157,12 +156,12 @@ def test_solutions_of_next_to_no_weight_are_left_out():
 def test_where_the_data_say_nothing_the_posterior_is_the_prior(monkeypatch):
     """The fraction is log-uniform, the ploidy that of the kinds, and the Bayes factor is 1."""
 
-    def prior_only(seen, fraction, ploidy, *, settings, rough):
+    def prior_only(seen, fraction, ploidy, *, settings):
         return logsumexp([kind.log_ploidy(ploidy) for kind in kinds(settings)], axis=0)
 
     monkeypatch.setattr(step, "log_evidence", prior_only)
     seen = evidence_of(np.ones(40), expected=50.0)
-    found = step.posterior_surface(seen, settings=FAST)
+    found = step.posterior_surface(seen, seen, settings=FAST)
     assert found.log_bayes == pytest.approx(0, abs=0.05)
     span = np.log(FAST.max_fraction / MIN_FRACTION)
     for q in (0.1, 0.5, 0.9):
@@ -181,7 +180,7 @@ def informative():
     ploidy = float(copies.mean())
     ratio = ratio_of(copies, 0.3, ploidy) + rng.normal(0, 0.03, 200)
     seen = evidence_of(ratio, expected=2000.0)
-    return seen, ploidy, step.posterior_surface(seen, settings=FAST)
+    return seen, ploidy, step.posterior_surface(seen, seen, settings=FAST)
 
 
 def test_the_posterior_holds_the_truth(informative):
@@ -203,12 +202,10 @@ def test_the_posterior_is_that_of_a_dense_grid():
     ratio = ratio_of(copies, 0.4, float(copies.mean())) + rng.normal(0, 0.08, 50)
     seen = evidence_of(ratio, expected=160.0)
     few = replace(FAST, max_copies=5, breakpoints=2.0)
-    found = step.posterior_surface(seen, settings=few)
+    found = step.posterior_surface(seen, seen, settings=few)
     fractions = np.arange(0.01, few.max_fraction, 0.02)
     ploidies = np.arange(few.min_ploidy + 0.025, few.max_ploidy, 0.05)
-    change = changes(seen, breakpoints=few.breakpoints, centromere=few.centromere_change)
-    first = cuts(seen, change, tail_df=few.tail_df)
-    t, p, mass = posterior_slow.dense(seen, first, fractions, ploidies, few)
+    t, p, mass = posterior_slow.dense(seen, fractions, ploidies, few)
     assert mass.max() < 0.05
     for low, high in ((1.1, 1.6), (1.6, 2.6), (2.6, 3.6), (3.6, 5.0)):
         wanted = float(mass[(p >= low) & (p < high)].sum())
@@ -228,7 +225,7 @@ def test_more_fragments_narrow_the_interval():
         rng = np.random.default_rng(4)
         ratio = rng.poisson(expected * ratio_of(copies, 0.1, float(copies.mean()))) / expected
         seen = evidence_of(ratio, expected=expected)
-        low, high = step.posterior_surface(seen, settings=FAST).quantiles([0.025, 0.975])
+        low, high = step.posterior_surface(seen, seen, settings=FAST).quantiles([0.025, 0.975])
         width.append(high - low)
     assert width[1] < width[0]
 
@@ -237,7 +234,7 @@ def test_a_larger_misfit_widens_the_interval(informative):
     seen, *_ = informative
     width = []
     for misfit in (1.0, 4.0):
-        found = step.posterior_surface(seen, settings=replace(FAST, misfit=misfit))
+        found = step.posterior_surface(seen, seen, settings=replace(FAST, misfit=misfit))
         main = found.probability * (np.abs(found.grid.ploidy - 2) < 0.6)
         middle = np.sum(main * found.grid.fraction) / main.sum()
         width.append(np.sqrt(np.sum(main * (found.grid.fraction - middle) ** 2) / main.sum()))
@@ -252,7 +249,7 @@ def test_a_profile_that_two_ploidies_explain_lists_both():
     truth, ploidy = 0.4, float(copies.mean())
     ratio = ratio_of(copies, truth, ploidy) + rng.normal(0, 0.02, 200)
     seen = evidence_of(ratio, expected=3000.0)
-    found = step.solutions(step.posterior_surface(seen, settings=FAST))
+    found = step.solutions(step.posterior_surface(seen, seen, settings=FAST))
     # one copy less everywhere: T' = 2T / (2 + T)
     for fraction, of in ((truth, ploidy), (2 * truth / (2 + truth), ploidy - 1)):
         near = (found["fraction"] - fraction).abs().lt(0.02) & (found["ploidy"] - of).abs().lt(0.1)

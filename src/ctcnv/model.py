@@ -142,11 +142,10 @@ class FractionSettings(Settings):
     centromere_change: float
     step_decay: float
     ploidy_sd: float
-    haploid_share: float
     doubled_share: float
     doubled_ploidy: float
     doubled_sd: float
-    subclonal_share: float
+    subclonal_weight: float
     no_copy_weight: float
     tail_df: int
     misfit: float

@@ -17,12 +17,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv.blocks import blocks, cuts
-from ctcnv.copystates import changes
+from ctcnv.copystates import log_evidence
 from ctcnv.evidence import Evidence
 from ctcnv.mixture import MIN_FRACTION
 from ctcnv.model import FractionSettings
-from ctcnv.paths import log_evidence
 
 Array = NDArray[np.float64]
 
@@ -30,8 +28,10 @@ Array = NDArray[np.float64]
 LOW_STEP, LOW_STEPS, HIGH_STEP = 0.05, 24, 0.01
 #: Change of the overall level across a cell of the first round.
 LEVEL_STEP = 0.015
-#: A cell with less than this share of the mass is dropped after a round.
-KEPT_MASS = 1e-6
+#: A cell with less than this share of the mass is dropped: in the first rounds, through whose wide
+#: noise a narrow mode holds little (with 1e-6 rivals of a tenth of the mass were lost), and before
+#: the last.
+KEPT_MASS, LAST_KEPT_MASS = 1e-9, 1e-6
 #: Half a cell may change a ratio by this share of the noise of the level.
 RESOLUTION = 0.6
 #: Standard deviation of the ratios by copy numbers that is small: a third of the genome altered by
@@ -130,36 +130,37 @@ def first_grid(*, settings: FractionSettings) -> Grid:
     return _inside(Grid(*np.concatenate(parts, axis=1)), settings)
 
 
-def posterior_surface(seen: Evidence, *, settings: FractionSettings) -> Posterior:
+def posterior_surface(fine: Evidence, coarse: Evidence, *, settings: FractionSettings) -> Posterior:
     """The posterior on cells that are divided where the mass is.
 
     A good library fixes fraction and ploidy so well that a coarse grid would miss every mode. The
-    first rounds therefore weigh the data less: their likelihood has the power 1/heat^2, so that
-    its peaks are as wide as the cells are coarse. Each round drops the cells without mass, divides
-    the others where they are wider than the peaks, and halves the heat, until it is 1. The variance
-    is larger than that of the noise, see ``misfit_of``.
+    first rounds therefore look at the data through a wider noise, as wide as their cells are
+    coarse. Each round drops the cells without mass, halves the others where they are wider than
+    the noise, and halves the noise, until it is that of the data. ``coarse`` has few windows: it
+    shows where the mass is, and ``fine`` gives the answer. The variance is larger than that of the
+    noise, see ``misfit_of``.
 
     The prior of the fraction is log-uniform, which matches what metastatic patients show (about a
     third at or above 0.1 and two to three of four at or above 0.03; Adalsteinsson 2017).
     """
-    change = changes(seen, breakpoints=settings.breakpoints, centromere=settings.centromere_change)
-    first = cuts(seen, change, tail_df=settings.tail_df)
-    misfit = misfit_of(seen, most=settings.misfit)
-    seen = replace(seen, inflation=seen.inflation * misfit)
-    sd = level_sd(seen)
+    misfit = misfit_of(coarse, most=settings.misfit)
+    fine, coarse = (replace(seen, inflation=seen.inflation * misfit) for seen in (fine, coarse))
     grid = first_grid(settings=settings)
-    rounds = max(1, int(np.ceil(np.log2(LEVEL_STEP / sd))))
-    for heat in 2.0 ** np.arange(rounds, -1, -1):
-        joined = blocks(seen, first, change, tail_df=settings.tail_df, heat=heat**2)
-        relative = log_evidence(joined, grid.fraction, grid.ploidy, settings=settings,
-                                rough=heat > 1)  # fmt: skip
-        logs = relative - np.log(grid.fraction) + grid.log_area
+    sd = level_sd(fine)
+    widening = max(1.0, LEVEL_STEP / sd)
+    seen = coarse
+    while True:
+        logs = _log_mass(seen, grid, widening=widening, settings=settings)
         peak = float(logs.max())
-        total = float(np.exp(logs - peak).sum())
-        mass = np.exp(logs - peak) / total
-        if heat == 1:
+        mass = np.exp(logs - peak)
+        total = float(mass.sum())
+        mass /= total
+        if widening == 1 and seen is fine:
             break
-        grid = _inside(grid.divided(mass > KEPT_MASS, RESOLUTION * sd * heat / 2), settings)
+        widening = max(1.0, widening / 2)
+        kept = mass > (LAST_KEPT_MASS if widening == 1 else KEPT_MASS)
+        grid = _inside(grid.divided(kept, RESOLUTION * sd * widening), settings)
+        seen = fine if widening == 1 else coarse
     prior_mass = float(np.log(settings.max_fraction / MIN_FRACTION))
     log_bayes = peak + float(np.log(total)) - float(np.log(prior_mass))
     return Posterior(grid, mass, log_bayes)
@@ -169,7 +170,7 @@ def misfit_of(seen: Evidence, *, most: float) -> float:
     """Variance of a sample around the model over that of the noise, from 1 to ``most``.
 
     1 + (most - 1) * v / (v + SMALL_SIGNAL^2),  v the variance of the ratios beyond the noise: no
-    genome keeps to the states of the model, and no curve leaves every step of a profile
+    genome is all of whole copies, halves and quarters, and no curve leaves every step of a profile
     whole. What is missed is a share of the steps, and nothing where there are next to none. One
     value for all solutions of a sample: none gains by claiming less noise.
     """
@@ -190,6 +191,13 @@ def level_sd(seen: Evidence) -> float:
     """Standard deviation with which the windows together fix the level of the profile."""
     variance = seen.inflation * float(np.median(seen.variance())) / len(seen.ratio)
     return float(np.sqrt(variance))
+
+
+def _log_mass(seen: Evidence, grid: Grid, *, widening: float, settings: FractionSettings) -> Array:
+    """Unnormalised log posterior mass of each cell, the noise widened."""
+    wider = replace(seen, inflation=seen.inflation * widening**2)
+    relative = log_evidence(wider, grid.fraction, grid.ploidy, settings=settings)
+    return np.asarray(relative - np.log(grid.fraction) + grid.log_area)
 
 
 def solutions(posterior: Posterior) -> pd.DataFrame:
