@@ -173,7 +173,8 @@ def test_a_large_rise_is_cut_and_says_how_much() -> None:
     people["follow_up_ratio"] = 7.0
     axes = draw.waterfall(people).axes[0]
     assert [bar.get_height() for bar in axes.patches] == [1.0]
-    assert [text.get_text() for text in axes.texts] == ["+600 %"]
+    words = [text.get_text() for text in axes.texts]
+    assert [word for word in words if word.endswith("%")] == ["+600 %"]
 
 
 def test_figures_of_one_patient_and_of_nothing_known_are_drawn() -> None:
