@@ -223,7 +223,11 @@ def test_a_sample_of_another_person_in_a_track_is_a_warning_with_its_reason() ->
     empty = dict.fromkeys(TRACK.names)
     for column in TRACK.columns:
         if not column.nullable:
-            value = column.choices[0] if column.choices else {"text": "x", "bool": False}.get(column.kind, 0)
+            value = (
+                column.choices[0]
+                if column.choices
+                else {"text": "x", "bool": False}.get(column.kind, 0)
+            )
             empty[column.name] = value
     row = empty | {
         "sample": "S", "identity": "different",

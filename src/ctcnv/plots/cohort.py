@@ -180,7 +180,8 @@ def waterfall(patients: pd.DataFrame) -> Figure:
             axes.annotate(f"+{100 * change[index]:.0f} %", (index, MOST_CHANGE), ha="center",
                           va="bottom", fontsize=7)  # fmt: skip
         axes.axhline(0, color=palette.INK, lw=0.8)
-        _name_patients(axes, patients["patient"].astype(str).to_numpy()[order], along="x")
+        shown_names = [str(name) for name in patients["patient"].iloc[order]]
+        _name_patients(axes, shown_names, along="x")
         axes.set_ylim(-1.05, MOST_CHANGE * 1.12)
         axes.set_xlim(-0.7, max(len(order), 1) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
@@ -235,7 +236,8 @@ def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
             points = drawn[drawn["status"] == status]
             axes.plot(points["day"], [where[name] for name in points["patient"]], "o", ms=5,
                       color=palette.INK, mfc=face, zorder=5)  # fmt: skip
-        _name_patients(axes, patients["patient"].astype(str).to_numpy()[order], along="y")
+        shown_names = [str(name) for name in patients["patient"].iloc[order]]
+        _name_patients(axes, shown_names, along="y")
         axes.set_ylim(-0.7, max(len(order), 1) - 0.3)
         axes.set_xlabel("day from the first dose")
         marks: list[Any] = [
