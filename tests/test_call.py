@@ -630,3 +630,34 @@ def test_a_gene_table_without_erbb2_cannot_be_followed(folder, tmp_path, capsys)
     words = track_words(folder, ["001"], tmp_path / "t.tsv", genes=[tmp_path / "g.tsv"])
     assert run(*words) == 2
     assert "no ERBB2 row; the gene table must hold ERBB2" in error(capsys)
+
+
+def write_sites(path, sample, alleles, *, listed="one"):
+    """One read of the first or second allele at each of many common sites."""
+    frame = pd.DataFrame({
+        "chrom": "chr1", "start": np.arange(len(alleles)) * 50_000, "ref": "A", "alt": "G",
+        "frequency": 0.5, "ref_reads": 1 - alleles, "alt_reads": alleles,
+    })  # fmt: skip
+    tables.write(path, schema.SITES, frame, meta={"sample": sample}, inputs={"sites": listed})
+    return path
+
+
+def test_the_reads_at_common_sites_reach_the_track(folder, tmp_path, capsys):
+    rng = np.random.default_rng(1)
+    genotype, other = rng.binomial(2, 0.5, (2, 4000))
+    first, again, alien = (
+        (rng.random(4000) < g / 2).astype(int) for g in (genotype, genotype, other)
+    )
+    base = write_sites(tmp_path / "a.tsv.gz", "001", first)
+    path = tmp_path / "track.tsv"
+    words = track_words(folder, ["001", "later"], path)
+    for alleles, verdict in ((again, "same"), (alien, "different")):
+        later = write_sites(tmp_path / "b.tsv.gz", "later", alleles)
+        assert run(*words, "--sites", base, later) == 0
+        stored = tables.read(path, schema.TRACK)
+        assert stored.frame["identity"].tolist() == ["baseline", verdict]
+        assert stored.require("input.sites.later").endswith(tables.sha256_file(later))
+    assert "sites agree in" in stored.frame["reason"][1]
+    write_sites(tmp_path / "b.tsv.gz", "later", again, listed="two")
+    assert run(*words, "--sites", base, tmp_path / "b.tsv.gz") == 2
+    assert "made with another list of sites" in error(capsys)

@@ -11,7 +11,7 @@ from ctcnv import qc
 from ctcnv.cli import main
 from ctcnv.io import sheet, tables
 from ctcnv.model import QcSettings
-from ctcnv.schema import DONORS, FRACTION, GENES, LENGTHS, QC, READS
+from ctcnv.schema import DONORS, FRACTION, GENES, LENGTHS, QC, READS, TRACK
 
 SETTINGS = QcSettings(
     min_fragments_per_mb=600, max_duplicates=0.3, max_median_length=200, max_noise=2.0
@@ -216,3 +216,28 @@ def test_a_flag_more_keeps_the_reason_and_makes_ok_a_warning() -> None:
     assert found["status"].tolist() == ["warn", "failed", "ok"]
     assert found["reason"].tolist() == ["identity: another", "empty; identity: another", None]
     assert table["status"].tolist() == ["ok", "failed", "ok"]
+
+
+@pytest.mark.usefixtures("cohort")
+def test_a_sample_of_another_person_in_a_track_is_a_warning_with_its_reason() -> None:
+    empty = dict.fromkeys(TRACK.names)
+    for column in TRACK.columns:
+        if not column.nullable:
+            value = (
+                column.choices[0]
+                if column.choices
+                else {"text": "x", "bool": False}.get(column.kind, 0)
+            )
+            empty[column.name] = value
+    row = empty | {
+        "sample": "S", "identity": "different",
+        "reason": "half of baseline; identity: not the person of the baseline (male)",
+    }  # fmt: skip
+    tables.write(Path("track.tsv"), TRACK, pd.DataFrame([row]), meta={"patient": "P"})
+    given = ("--plasma", "S.qc.tsv")
+    assert run_qc(*given).loc["S", "status"] == "ok"
+    table = run_qc(*given, "--tracks", "track.tsv")
+    assert table.loc["S", "status"] == "warn"
+    assert table.loc["S", "reason"] == "identity: not the person of the baseline (male)"
+    tables.write(Path("track.tsv"), TRACK, pd.DataFrame([row | {"identity": "same"}]))
+    assert run_qc(*given, "--tracks", "track.tsv").loc["S", "status"] == "ok"

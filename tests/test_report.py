@@ -182,6 +182,17 @@ def test_values_of_tables_are_escaped_everywhere():
     assert "onerror=alert" in html.unescape(page)
 
 
+def test_another_person_is_a_warning_above_all_and_its_reason_is_escaped():
+    fake = CASES["responder"]
+    assert 'role="alert"' not in page_of(fake)
+    evil = "x; identity: not the person of the baseline (<script>alert(1)</script>)"
+    page = page_of(fake, track=with_track(fake, identity="different", reason=evil))
+    assert "is probably not of the same person as" in words_of(page)
+    assert page.index('role="alert"') < page.index('class="cards"')
+    assert "<script>alert(1)" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_nothing_is_fetched_from_elsewhere(pages, name):
     page = pages[name].replace('xmlns="http://www.w3.org/2000/svg"', "")

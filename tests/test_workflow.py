@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pysam
 import pytest
 import yaml
 
@@ -106,6 +107,33 @@ def test_a_cohort_without_normals_runs_without_a_panel(repo_root: Path, folder: 
     assert "pon" not in {words[1] for words in found}
     of_panel = {"--pon", "--waves", "--dispersion", "--normals", "--donors", "--pon-genes"}
     assert not any(of_panel & set(words) for words in found)
+
+
+def test_common_sites_are_read_from_each_bam_of_a_patient_and_reach_the_track(
+    repo_root: Path, folder: Path
+) -> None:
+    with pysam.AlignmentFile(
+        str(folder / "placeholder.bam"), "wb", header={"SQ": [{"SN": "chr1", "LN": 1000}]}
+    ) as file:
+        read = pysam.AlignedSegment()
+        read.query_name, read.query_sequence, read.flag = "r", "ACGTACGT", 0
+        read.query_qualities = pysam.qualitystring_to_array("I" * 8)
+        read.reference_id, read.reference_start = 0, 100
+        read.mapping_quality, read.cigarstring = 60, "8M"
+        file.write(read)
+    (folder / "common.bed").write_text("chr1\t101\t102\tC\tT\t0.4\n")
+    path = folder / "config.yaml"
+    path.write_text(path.read_text() + "sites: common.bed\n")
+    target = "results/samples/001_d0/sites.tsv.gz"
+    done = snakemake(repo_root, folder, target)
+    assert done.returncode == 0, done.stdout
+    found = tables.read(folder / target, TABLES["sites"]).frame
+    assert found[["start", "ref_reads", "alt_reads"]].to_numpy().tolist() == [[101, 1, 0]]
+    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+    tracks = {words[3]: words for words in commands(done.stdout) if words[1] == "track"}
+    # 001_d21 and the sample of P02 come from count tables, which show no bases
+    assert target in tracks["001"]
+    assert "--sites" not in tracks["P02"]
 
 
 def test_the_workflow_is_lint_clean(repo_root: Path, folder: Path) -> None:

@@ -43,13 +43,11 @@ def samples(tracks: Mapping[str, pd.DataFrame], qc: pd.DataFrame) -> pd.DataFram
     """The COHORT_SAMPLES table from the track of each patient and the cohort's QC table."""
     renamed = qc.rename(columns={"status": "qc_status", "reason": "qc_reason"})
     wanted = ["sample", "qc_status", "qc_reason", "fragments", "depth", "noise", "sex"]
-    parts = [
-        by_day(track).assign(patient=patient).merge(renamed[wanted], on="sample", how="left")
-        for patient, track in sorted(tracks.items())
-    ]
+    parts = [by_day(track).assign(patient=patient) for patient, track in sorted(tracks.items())]
     if not parts:
         return COHORT_SAMPLES.empty()
-    return COHORT_SAMPLES.check(pd.concat([p.astype(object) for p in parts], ignore_index=True))
+    joined = pd.concat([part.astype(object) for part in parts], ignore_index=True)
+    return COHORT_SAMPLES.check(joined.merge(renamed[wanted], on="sample", how="left"))
 
 
 def patients(

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PatchCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
 from ctcnv import clinic, display, outcome, palette
@@ -126,6 +126,29 @@ GENE = "ERBB2"
 #: Width of a patient in a figure and least width of a figure, in inches.
 STEP, LEAST = 0.28, 6.0
 UNKNOWN = "#c9d1d9"
+#: Corners of a tile of the matrix around its place.
+TILE = np.array([(-0.44, -0.42), (0.44, -0.42), (0.44, 0.42), (-0.44, 0.42)])
+
+
+def _name_patients(axes: Axes, names: Sequence[str], *, along: Literal["x", "y"]) -> None:
+    """Write a name at each whole number of an axis, in place of its ticks.
+
+    A tick is five objects that are measured twice, which for 500 patients is most of the time of a
+    figure; of the names only the longest makes room.
+    """
+    longest = max(range(len(names)), key=lambda i: len(names[i]), default=0)
+    upright = along == "x"
+    for place, name in enumerate(names):
+        label = axes.annotate(
+            name, (place, 0) if upright else (0, place),
+            xycoords=(axes.get_xaxis_transform() if upright else axes.get_yaxis_transform()),
+            xytext=(0, -4) if upright else (-4, 0), textcoords="offset points",
+            rotation=90 if upright else 0, ha="center" if upright else "right",
+            va="top" if upright else "center", fontsize=7, color=palette.MUTED,
+            annotation_clip=False,
+        )  # fmt: skip
+        label.set_in_layout(place == longest)
+    (axes.set_xticks if upright else axes.set_yticks)([])
 
 
 def waterfall(patients: pd.DataFrame) -> Figure:
@@ -157,8 +180,8 @@ def waterfall(patients: pd.DataFrame) -> Figure:
             axes.annotate(f"+{100 * change[index]:.0f} %", (index, MOST_CHANGE), ha="center",
                           va="bottom", fontsize=7)  # fmt: skip
         axes.axhline(0, color=palette.INK, lw=0.8)
-        axes.set_xticks(range(len(order)), patients["patient"].astype(str).to_numpy()[order],
-                        rotation=90, fontsize=7)  # fmt: skip
+        shown_names = [str(name) for name in patients["patient"].iloc[order]]
+        _name_patients(axes, shown_names, along="x")
         axes.set_ylim(-1.05, MOST_CHANGE * 1.12)
         axes.set_xlim(-0.7, max(len(order), 1) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
@@ -213,8 +236,8 @@ def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
             points = drawn[drawn["status"] == status]
             axes.plot(points["day"], [where[name] for name in points["patient"]], "o", ms=5,
                       color=palette.INK, mfc=face, zorder=5)  # fmt: skip
-        axes.set_yticks(range(len(order)), patients["patient"].astype(str).to_numpy()[order],
-                        fontsize=7)  # fmt: skip
+        shown_names = [str(name) for name in patients["patient"].iloc[order]]
+        _name_patients(axes, shown_names, along="y")
         axes.set_ylim(-0.7, max(len(order), 1) - 0.3)
         axes.set_xlabel("day from the first dose")
         marks: list[Any] = [
@@ -255,17 +278,17 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
         )
         axes = figure.add_subplot()
         for call, colour in palette.CALL_COLOUR.items():
-            tiles = [Rectangle((x - 0.44, y - 0.42), 0.88, 0.84)
-                     for y, name in enumerate(names) for x, who in enumerate(people)
-                     if calls.get((name, who)) == call]  # fmt: skip
+            places = [(x, y) for y, name in enumerate(names) for x, who in enumerate(people)
+                      if calls.get((name, who)) == call]  # fmt: skip
             dotted = call == "indeterminate"
-            axes.add_collection(PatchCollection(
+            tiles = np.array(places, dtype=float).reshape(-1, 1, 2) + TILE
+            axes.add_collection(PolyCollection(
                 tiles, facecolor=colour, edgecolor=palette.MUTED, lw=0.6 if dotted else 0,
                 ls=":" if dotted else "-",
             ), autolim=False)  # fmt: skip
         axes.set_xlim(-0.6, max(len(people), 1) - 0.4)
         axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
-        axes.set_xticks(range(len(people)), people, rotation=90, fontsize=7)
+        _name_patients(axes, people, along="x")
         shown = [f"{name}  {count.get(name, 0)}/{len(people)}" for name in names]
         axes.set_yticks(range(len(names)), shown, fontsize=8)
         axes.tick_params(length=0)

@@ -26,6 +26,12 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
+// A name leads to a file beside this page's own folder. Elsewhere (the archive of
+// `snakemake --report`, a mail) there is none, and the names are plain text.
+if (!/\/cohort\/[^/]+$/.test(location.pathname)) {
+  for (const link of document.querySelectorAll("#patients a")) link.replaceWith(link.textContent);
+  for (const said of document.querySelectorAll(".leads")) said.hidden = true;
+}
 const tools = document.querySelector(".tools");
 if (tools) {
   tools.hidden = false;
