@@ -167,7 +167,8 @@ Much of this is not a blind test, and must be read so:
 - A fourth set of tumors (seed 20261124) judged a model that was not kept, a sum over blocks of
   windows: its interval held the truth in 187 of 240, more often in doubled genomes (40 of 48
   tetraploid) and less often below ploidy 1.85 (31 of 48). A fifth (seed 20261125) judged such a sum
-  with other priors, not kept either: 168 of 240, genomes of four copies were taken for ones of three.
+  with other priors, not kept either: 168 of 240, genomes of four copies were taken for ones of
+  three.
   Another seed must judge what comes next.
 - The 27 donors and the plasma of cfdnakit were not used to choose anything.
 - The correction of the gene test for correlated widths was made when the first sample's ERBB2
