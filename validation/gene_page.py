@@ -67,6 +67,8 @@ def _targets(rows: pd.DataFrame) -> list[str]:
     for true, depth in gene_grid.TARGETS:
         for kind, world in (("target", "fraction known"), ("target whole", "fraction estimated")):
             part = rows[(rows["set"] == kind) & (rows["truth"] == true) & (rows["depth"] == depth)]
+            if part.empty:
+                continue
             found.append((f"TF {true:g}, {depth:g}x, 20 copies in 500 kb", world,
                           _share(part["call"] == "amplified"), "95 %"))  # fmt: skip
     return [markdown(pd.DataFrame(found, columns=["sample", "world", "amplified", "target"]))]
@@ -142,6 +144,8 @@ def _widths(rows: pd.DataFrame) -> list[str]:
     lines = [markdown(pd.DataFrame(table, columns=names)), ""]
     for kind in ("broad", "broad whole"):
         part, world = rows[rows["set"] == kind], kind.partition(" ")[2] or "alone"
+        if part.empty:
+            continue
         for name, one in (("all", part), ("significant", part[part["p_value"] <= LEVEL])):
             focal = _share(one["focal"].astype(str) == "True")
             lines.append(f"- one copy of 17q more, TF 0.05 to 0.9, {world}, {name}: focal {focal}")
@@ -183,8 +187,8 @@ def _never(rows: pd.DataFrame) -> list[str]:
 
 def _healthy(donors: pd.DataFrame) -> list[str]:
     lines = ["Every donor with a panel of the others of its laboratory, 1 Mb, without tumor.\n"]
-    for panel, part in [*donors.groupby("panel", sort=False), ("both", donors)]:
-        lines.append(f"- {panel}, {part['donor'].nunique()} donors: amplified "
+    for panel, part in [*donors.groupby("panel", sort=False), ("all 74 donors", donors)]:
+        lines.append(f"- {panel}: amplified "
                      f"{_share(part['call'] == 'amplified')}; gained or amplified "
                      f"{_share(part['call'].isin(['amplified', 'gained']))}; lost "
                      f"{_share(part['call'] == 'lost')}")  # fmt: skip
@@ -218,6 +222,7 @@ def draw(rows: pd.DataFrame) -> Figure:
         axis.set_title(title)
         axis.set_xlabel("tumor fraction (known)")
         axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
+        axis.set_xticks(gene_grid.FRACTIONS, [f"{x:g}" for x in gene_grid.FRACTIONS])
+        axis.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     axes[0].set_ylabel("share called amplified")
     return figure
