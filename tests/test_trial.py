@@ -169,6 +169,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
             "--counts", folder / f"{name}.counts.tsv.gz", "--bins", ref / "bins.tsv.gz",
             "--genes", ref / "genes.tsv", "--pon", panel["pon"], "--waves", panel["waves"],
             "--dispersion", panel["dispersion"], "--normals", panel["normals"],
+            "--pon-genes", panel["genes"],
             *(word for part in parts for word in (f"--output-{part}", of(name, part))))  # fmt: skip
     for patient, rows in plasma_of.groupby("patient"):
         names = rows["sample"].tolist()
