@@ -35,17 +35,17 @@ def _panel(
     name: str, counts: dict[str, pd.DataFrame], bins: pd.DataFrame, table: pd.DataFrame
 ) -> pd.DataFrame:
     settings = SETTINGS["normalize"]
-    alone = [
-        normalize.normalize(one, bins, panel=None, settings=settings) for one in counts.values()
-    ]
-    factors = pon.Factors(
-        np.vstack([one["fragments"].to_numpy(dtype=float) for one in counts.values()]),
-        np.vstack([one.profile["expected"].to_numpy(dtype=float) for one in alone]),
-        settings=SETTINGS["pon"],
-    )
-    left = pon.leave_one_out(counts, bins, factors, factors.table(bins),
-                             normalize_settings=settings, most=SETTINGS["pon"].waves)  # fmt: skip
-    profiles = {donor: one.profile for donor, one in left.normalized.items()}
+    reference = normalize.Reference.of(bins)
+    seen = np.stack([one["fragments"].to_numpy() for one in counts.values()])
+    alone = [normalize.expectation(one, reference, factor=None, settings=settings)
+             for one in seen]  # fmt: skip
+    factors = pon.Factors(seen, np.stack([one.expected for one in alone]),
+                          settings=SETTINGS["pon"])  # fmt: skip
+    left = pon.leave_one_out(
+        list(counts), bins, reference, factors, factors.table(bins),
+        normalize_settings=settings, most=SETTINGS["pon"].waves,
+    )  # fmt: skip
+    profiles = dict(zip(left.names, left.profiles(), strict=True))
     dispersion = pon.measured_dispersion(list(profiles.values()))
     own = {donor: normalize.sample_dispersion(one, dispersion) for donor, one in profiles.items()}
     use = SETTINGS["genes"]

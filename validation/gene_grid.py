@@ -115,8 +115,7 @@ def panel() -> Fine:
     ]).astype(float)  # fmt: skip
     factors = pon.Factors(observed, expected, settings=plasma.SETTINGS["pon"])
     profiles = [
-        profile_of(observed[k], expected[k] * factors.without(k, atoms()).factor)
-        for k in range(NORMALS)
+        profile_of(observed[k], expected[k] * factors.without(k, atoms())) for k in range(NORMALS)
     ]
     dispersion = pon.measured_dispersion(profiles)
     sums = sum(
