@@ -274,6 +274,15 @@ def test_the_clinical_table_reaches_the_statistics(tmp_path: Path) -> None:
     assert found.meta["input.clinical"].startswith("sha256:")
 
 
+def test_a_patient_of_the_clinical_table_without_a_sample_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "clinical.tsv"
+    path.write_text("patient\tresponse\nP99\tPR\n")
+    assert run(command(tmp_path, "--clinical", str(path))) == 0
+    assert "no sample of P99; left out, check the names" in capsys.readouterr().err
+
+
 def test_a_wrong_clinical_table_is_one_line_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

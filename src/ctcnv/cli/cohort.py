@@ -72,6 +72,10 @@ def run(args: argparse.Namespace) -> None:
     if args.clinical is not None:
         given = clinical.read(args.clinical)
         inputs["clinical"] = tables.sha256_file(args.clinical)
+        unseen = sorted(set(given["patient"].astype(str)) - set(tracks))
+        if unseen:
+            log.warning("%s: no sample of %s; left out, check the names", args.clinical,
+                        ", ".join(unseen))  # fmt: skip
     people = cohort.patients(tracks, given, target_day=target_day, window_days=window_days)
     made = {
         "samples": (schema.COHORT_SAMPLES, cohort.samples(tracks, qc.frame)),
