@@ -5,7 +5,6 @@ pcn.svg and levels.svg show formulas, surface.png the posterior of samples simul
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import matplotlib as mpl
@@ -16,15 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from ctcnv import fraction as fraction_step
 from ctcnv import palette
-from ctcnv.copystates import log_evidence
+from ctcnv.blocks import blocks, cuts
+from ctcnv.copystates import changes
 from ctcnv.dispersion import Dispersion
 from ctcnv.evidence import Evidence, evidence, evidence_windows
 from ctcnv.genome import BUILDS
 from ctcnv.healthy import healthy_noise
 from ctcnv.mixture import ratio_of
 from ctcnv.model import FractionSettings
+from ctcnv.paths import log_evidence
 from ctcnv.posterior import Posterior, posterior_surface, solutions
 from ctcnv.schema import AUTOSOMES
 from ctcnv.synthetic import CENTROMERES_MB
@@ -51,9 +51,9 @@ PANELS = ((0.3, 0.1), (0.1, 0.1), (0.1, 1.0))
 PER_MB = 6000
 TAU = (0.0141, 0.0116, 0.00918, 0.00735, 0.00553, 0.00395)
 SEED = 1
-#: Of the shading: fractions, points a side, by how much the noise is widened, and the natural
-#: logarithms below the peak at which it ends.
-FRACTIONS, SIDE, WIDENING, SHADED = (0.06, 0.75), 130, 3.0, 25.0
+#: Of the shading: fractions, points a side, heat, and the natural logarithms below the peak at
+#: which it ends.
+FRACTIONS, SIDE, HEAT, SHADED = (0.06, 0.75), 130, 3.0, 25.0
 
 
 # Plasma copy number -------------------------------------------------------------------------------
@@ -177,14 +177,11 @@ def surface(settings: FractionSettings) -> Figure:
     ):
         profile, copies, spread = sample(DOUBLED, base=4, fraction=fraction, depth=depth,
                                          settings=settings)  # fmt: skip
-        fine, coarse = (
-            evidence(profile, dispersion=spread, settings=settings, max_windows=n)
-            for n in (settings.max_windows, fraction_step.SCOUT_WINDOWS)
-        )
-        assert fine is not None
-        assert coarse is not None
-        _shade(axes, coarse, settings=settings)
-        posterior = posterior_surface(fine, coarse, settings=settings)
+        seen = evidence(profile, dispersion=spread, settings=settings,
+                        max_windows=settings.max_windows)  # fmt: skip
+        assert seen is not None
+        _shade(axes, seen, settings=settings)
+        posterior = posterior_surface(seen, settings=settings)
         _explain(axes, posterior, fraction=fraction, ploidy=float(copies.mean()))
         axes.set_title(f"TF {fraction:g}, {depth:g}x", fontsize=10)
         axes.set_xscale("log")
@@ -202,13 +199,17 @@ def surface(settings: FractionSettings) -> Figure:
 
 
 def _shade(axes: Axes, seen: Evidence, *, settings: FractionSettings) -> None:
-    """The surface through a widened noise, darker where the posterior is higher: through its own
-    the modes would be smaller than the dots."""
+    """The surface with the data weighed less, darker where the posterior is higher: its own modes
+    would be smaller than the dots."""
     t = np.geomspace(*FRACTIONS, SIDE)
     p = np.linspace(settings.min_ploidy, settings.max_ploidy, SIDE)
     fraction, ploidy = (a.ravel() for a in np.meshgrid(t, p))
-    wider = replace(seen, inflation=seen.inflation * WIDENING**2)
-    logs = log_evidence(wider, fraction, ploidy, settings=settings).reshape(SIDE, SIDE)
+    change = changes(seen, breakpoints=settings.breakpoints, centromere=settings.centromere_change)
+    first = cuts(seen, change, tail_df=settings.tail_df)
+    joined = blocks(seen, first, change, tail_df=settings.tail_df, heat=HEAT**2)
+    once = np.ones((1, int(seen.first.sum())))
+    logs = log_evidence(joined, fraction, ploidy, share=once, settings=settings)[0]
+    logs = logs.reshape(SIDE, SIDE)
     axes.pcolormesh(t, p, np.clip(logs - logs.max(), -SHADED, 0), cmap="Greys", shading="nearest",
                     vmin=-SHADED, vmax=SHADED, rasterized=True)  # fmt: skip
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ctcnv import copystates as step
-from ctcnv.copystates import Kind
+from ctcnv.copystates import PARTS, Base, Kind
 from ctcnv.evidence import tail_scale2
 from tests import plasma
 from tests.plasma import evidence_of
@@ -24,131 +24,168 @@ SETTINGS = plasma.SETTINGS["fraction"]
 # --- states and their prior ---
 
 
-def test_states_are_whole_copies_and_parts_between_them():
-    assert step.copy_states(3, subclonal=False).tolist() == [0, 1, 2, 3]
-    found = step.copy_states(1, subclonal=True)
-    assert found.tolist() == sorted([0, 1, *step.PARTS])
-
-
-def test_there_are_no_parts_above_the_copies_where_they_are_rare():
-    found = step.copy_states(step.SUBCLONAL_COPIES + 3, subclonal=True)
-    assert found.tolist() == posterior_slow.states(step.SUBCLONAL_COPIES + 3)
-    parts = found[found % 1 != 0]
-    assert len(parts) == step.SUBCLONAL_COPIES * len(step.PARTS)
-    assert parts.max() < step.SUBCLONAL_COPIES
-
-
-def prior_of(copies, base, *, decay, subclonal_weight=0.1, no_copy_weight=1.0):
+def prior_of(copies, base, *, decay, no_copy_weight=1.0):
     return step.state_prior(
         np.asarray(copies, dtype=float), base=np.array([float(base)]), decay=decay,
-        subclonal_weight=subclonal_weight, no_copy_weight=no_copy_weight,
+        no_copy_weight=no_copy_weight,
     )[0]  # fmt: skip
+
+
+def doubled_of(copies, base, *, decay, no_copy_weight=1.0):
+    return step.doubled_prior(
+        np.asarray(copies, dtype=float), base=base, decay=decay, no_copy_weight=no_copy_weight
+    )
 
 
 def test_the_prior_of_whole_states_by_hand():
     # each copy halves the prior: 1 + 2 * (1/2 + 1/4 + ...) = 3 over all whole numbers
-    found = prior_of([0, 1, 2], 1, decay=np.log(2), subclonal_weight=0.0)
+    found = prior_of([0, 1, 2], 1, decay=np.log(2))
     np.testing.assert_allclose(found, [1 / 6, 1 / 3, 1 / 6])
 
 
-def test_the_prior_of_parts_by_hand():
-    """A part between one copy and two is one copy that not all cells have: half, times 0.3 / parts;
-    the parts on both sides together add 0.3 * 2 to the sum of 3."""
-    copies = [1, *(1 + part for part in step.PARTS), 2, 3]
-    part = 0.5 * 0.3 / len(step.PARTS)
-    weights = np.array([0.5, *([part] * len(step.PARTS)), 1, 0.5])
-    found = prior_of(copies, 2, decay=np.log(2), subclonal_weight=0.3)
-    np.testing.assert_allclose(found, weights / 3.6)
-
-
-def test_less_than_one_copy_is_rarer_by_its_weight_and_nothing_else_changes():
-    copies = [0, 0.5, 1, 2]
-    rare, equal = (prior_of(copies, 2, decay=1.0, no_copy_weight=w) for w in (0.05, 1.0))
-    np.testing.assert_allclose(rare / equal, [0.05, 0.05, 1, 1])
+def test_no_copy_at_all_is_rarer_by_its_weight_and_nothing_else_changes():
+    rare, equal = (prior_of([0, 1, 2], 2, decay=1.0, no_copy_weight=w) for w in (0.05, 1.0))
+    np.testing.assert_allclose(rare / equal, [0.05, 1, 1])
+    rare, equal = (doubled_of([0, 1, 2], 4, decay=1.0, no_copy_weight=w) for w in (0.05, 1.0))
+    np.testing.assert_allclose(rare / equal, [0.05, 1, 1])
 
 
 def test_the_prior_of_the_base_does_not_depend_on_how_near_the_end_of_the_range_it_is():
     """Else a genome with its base at zero or at the highest state would look likelier."""
-    copies = step.copy_states(6, subclonal=True)
-    at_base = [prior_of(copies, base, decay=1.0)[copies == base][0] for base in range(7)]
+    copies = np.arange(7.0)
+    at_base = [prior_of(copies, base, decay=1.0)[base] for base in range(7)]
     np.testing.assert_allclose(at_base, at_base[0])
 
 
-@given(st.integers(0, 6), st.floats(0.3, 4), st.floats(0, 1))
-def test_priors_are_shares_of_one_and_parts_weigh_less(base, decay, weight):
-    copies = step.copy_states(12, subclonal=True)
-    found = prior_of(copies, base, decay=decay, subclonal_weight=weight)
-    assert found.sum() <= 1 + 1e-9
-    assert (found >= 0).all()
-    parts = copies % 1 != 0
-    assert found[parts].sum() <= weight * found[~parts].sum() * (1 + 1e-9)
+@given(st.integers(0, 6), st.floats(0.3, 4))
+def test_priors_are_shares_of_one(base, decay):
+    for found in (prior_of(np.arange(13), base, decay=decay),
+                  doubled_of(np.arange(13), base, decay=decay)):  # fmt: skip
+        assert found.sum() <= 1 + 1e-9
+        assert (found >= 0).all()
+
+
+def test_a_doubled_genome_has_steps_of_two_copies_as_often_as_of_one():
+    """What was lost before the doubling is lost twice; after it, once."""
+    prior = doubled_of(np.arange(9), 4, decay=3.0)
+    assert prior[2] == pytest.approx(prior[3], rel=0.15)
+    assert prior[6] == pytest.approx(prior[5], rel=0.15)
+    # in a genome that was not doubled the second copy is a second event
+    plain = prior_of(np.arange(9), 4, decay=3.0)
+    assert plain[2] == pytest.approx(plain[3] * np.exp(-3))
 
 
 @settings(max_examples=15)
-@given(st.integers(0, 6), st.floats(0.3, 4), st.floats(0, 1))
-def test_the_prior_of_states_is_that_of_the_plain_loop(base, decay, weight):
-    copies = step.copy_states(12, subclonal=True)
-    found = prior_of(copies, base, decay=decay, subclonal_weight=weight)
-    wanted = posterior_slow.state_prior(copies, base, decay, weight, 1.0)
-    np.testing.assert_allclose(found, wanted, rtol=1e-9)
+@given(st.integers(2, 4), st.floats(0.3, 4), st.floats(0, 1))
+def test_the_priors_of_states_are_those_of_the_plain_loops(base, decay, weight):
+    copies = np.arange(13.0)
+    whole = prior_of(copies, base, decay=decay, no_copy_weight=0.1)
+    wanted = posterior_slow.state_prior(copies, base, decay, 0.1)
+    np.testing.assert_allclose(whole, wanted, rtol=1e-9)
+    doubled = doubled_of(copies, base, decay=decay, no_copy_weight=0.1)
+    wanted = posterior_slow.doubled_prior(copies, base, decay, 0.1)
+    np.testing.assert_allclose(doubled, wanted, rtol=1e-9)
+    found = step.with_subclones(doubled, base=base, share=weight)
+    np.testing.assert_allclose(found, posterior_slow.with_subclones(wanted, base, weight))
 
 
-@given(st.integers(2, step.SUBCLONAL_COPIES - 1))
-def test_the_prior_looks_the_same_around_every_base(base):
-    """A prior with more states around one ploidy would favour it."""
-    copies = step.copy_states(12, subclonal=True)
+def test_states_are_whole_copies_and_then_parts_between_them():
+    found = step.states(12)
+    assert found[:13].tolist() == list(range(13))
+    assert len(found) == 13 + step.SUBCLONAL_COPIES * len(PARTS)
+    np.testing.assert_allclose(found[13 : 13 + len(PARTS)], PARTS)
+    np.testing.assert_allclose(found[-len(PARTS) :], step.SUBCLONAL_COPIES - 1 + np.array(PARTS))
+    np.testing.assert_allclose(found, posterior_slow.copies_of_states(12))
+    # none between the highest state and what lies above it
+    assert step.states(2).max() == 2
 
-    def around(middle):
-        return prior_of(copies, middle, decay=2.0)[np.abs(copies - middle) <= 1]
 
-    np.testing.assert_allclose(around(base), around(2), rtol=1e-9)
+@given(st.integers(2, 4), st.floats(0.3, 4), st.floats(0, 1))
+def test_subclones_take_from_events_and_not_from_the_base(base, decay, share):
+    """Else a genome with subclones would pay for them where it has none."""
+    whole = prior_of(np.arange(13), base, decay=decay)
+    found = step.with_subclones(whole, base=base, share=share)
+    assert found[base] == whole[base]
+    assert found.sum() <= 1 + 1e-9
+    np.testing.assert_allclose(np.delete(found[:13], base), (1 - share) * np.delete(whole, base))
+
+
+def test_the_prior_of_levels_between_copies_by_hand():
+    """Between one copy and two, around two: the event of one copy, that not all cells have."""
+    whole = np.arange(13.0) + 1
+    found = step.with_subclones(whole, base=2, share=0.5)[13:].reshape(-1, len(PARTS))
+    # 0-1: as no copy at all; 1-2: as one copy; 2-3: as three; 3-4: as four ...
+    wanted = 0.5 * np.array([1, 2, 4, 5, 6, 7, 8])
+    np.testing.assert_allclose(found.sum(axis=1), wanted)
+    np.testing.assert_allclose(found, np.broadcast_to(wanted[:, None], found.shape) / len(PARTS))
 
 
 def test_cells_have_their_own_bases():
     copies = np.array([0.0, 1, 2])
-    together = step.state_prior(copies, base=np.array([1.0, 2.0]), decay=1.0,
-                                subclonal_weight=0.1, no_copy_weight=1.0)  # fmt: skip
+    together = step.state_prior(copies, base=np.array([1.0, 2.0]), decay=1.0, no_copy_weight=1.0)
     np.testing.assert_allclose(together[0], prior_of(copies, 1, decay=1.0))
     np.testing.assert_allclose(together[1], prior_of(copies, 2, decay=1.0))
+
+
+def test_the_sorts_of_genomes_share_the_weight_of_their_kind():
+    ploidy = np.array([1.2, 2.0, 4.0])
+    found = step.genomes(ploidy, settings=SETTINGS)
+    n = len(step.DECAY_FACTORS) * len(step.SUBCLONAL_FACTORS)
+    assert found.prior.shape == (5 * n, len(step.states(SETTINGS.max_copies)))
+    first = 0
+    for kind in step.kinds(SETTINGS):
+        last = first + n * len(kind.bases)
+        np.testing.assert_allclose(np.exp(found.log_weight[first:last]).sum(axis=0),
+                                   np.exp(kind.log_ploidy(ploidy)))  # fmt: skip
+        first = last
+    assert first == 5 * n
 
 
 # --- kinds of genomes ---
 
 
-@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("number", [0, 1, 2])
 def test_the_prior_of_the_ploidy_holds_the_share_of_its_kind(number):
     kind = step.kinds(SETTINGS)[number]
     mass, _ = scipy.integrate.quad(
         lambda p: float(np.exp(kind.log_ploidy(np.array([p]))[0])),
-        kind.mean - 8 * kind.sd, kind.mean + 8 * kind.sd,
+        kind.mean - step.PLOIDY_RANGE * kind.sd, kind.mean + step.PLOIDY_RANGE * kind.sd,
     )  # fmt: skip
-    assert mass == pytest.approx(kind.weight)
+    # all but what lies beyond three standard deviations
+    assert mass == pytest.approx(kind.weight, rel=0.003)
 
 
 def test_the_kinds_are_all_tumors_and_come_from_the_settings():
-    diploid, doubled = step.kinds(SETTINGS)
-    assert diploid.weight + doubled.weight == pytest.approx(1)
+    haploid, diploid, doubled = step.kinds(SETTINGS)
+    assert haploid.weight + diploid.weight + doubled.weight == pytest.approx(1)
     assert doubled.weight == SETTINGS.doubled_share
+    assert haploid.weight == SETTINGS.haploid_share
+    assert (haploid.mean, haploid.sd) == (1.0, SETTINGS.ploidy_sd)
     assert (diploid.mean, diploid.sd) == (2.0, SETTINGS.ploidy_sd)
     assert (doubled.mean, doubled.sd) == (SETTINGS.doubled_ploidy, SETTINGS.doubled_sd)
 
 
 def test_a_ploidy_of_two_is_rather_near_diploid_and_one_of_four_rather_doubled():
-    diploid, doubled = (kind.log_ploidy(np.array([2.0, 4.0])) for kind in step.kinds(SETTINGS))
-    assert diploid[0] > doubled[0]
-    assert diploid[1] < doubled[1]
+    found = np.array([kind.log_ploidy(np.array([1.1, 2.0, 4.0])) for kind in step.kinds(SETTINGS)])
+    assert found[1:].argmax(axis=0).tolist() == [0, 0, 1]
+    assert found.argmax(axis=0).tolist()[1:] == [1, 2]
 
 
-def test_two_copies_are_the_commonest_in_a_near_diploid_genome():
-    ploidy = np.array([1.8, 2.3, 3.5])
-    diploid, doubled = step.kinds(SETTINGS)
-    assert [base.tolist() for base in diploid.bases(ploidy)] == [[2, 2, 2]]
-    # and the whole numbers beside the ploidy in a doubled one
-    assert [base.tolist() for base in doubled.bases(ploidy)] == [[1, 2, 3], [2, 3, 4]]
+def test_the_commonest_copies_of_each_kind():
+    haploid, diploid, doubled = step.kinds(SETTINGS)
+    assert haploid.bases == (Base(1.0, False),)
+    assert diploid.bases == (Base(2.0, False),)
+    assert doubled.bases == (Base(3.0, False), Base(4.0, False), Base(4.0, True))
+
+
+def test_a_ploidy_far_from_that_of_the_kind_is_impossible():
+    kind = Kind(0.3, 3.0, 0.5, (Base(3.0, False),))
+    found = kind.log_ploidy(3 + 0.5 * step.PLOIDY_RANGE * np.array([-1.01, -0.99, 0.99, 1.01]))
+    assert np.isfinite(found).tolist() == [False, True, True, False]
 
 
 def test_the_log_density_of_a_ploidy_by_hand():
-    kind = Kind(0.3, 3.0, 0.5, None)
+    kind = Kind(0.3, 3.0, 0.5, (Base(3.0, False),))
     # one standard deviation up: 0.3 * exp(-1/2) / (0.5 * sqrt(2 pi))
     assert np.exp(kind.log_ploidy(np.array([3.5])))[0] == pytest.approx(
         0.3 * scipy.stats.norm.pdf(1) / 0.5
@@ -240,18 +277,6 @@ def test_priors_and_cells_do_not_mix():
             assert together[k, cell] == pytest.approx(alone)
 
 
-@given(st.integers(0, 1000))
-def test_chromosomes_are_independent_and_their_order_does_not_matter(seed):
-    rng = np.random.default_rng(seed)
-    ratio = rng.normal(1, 0.1, 40)
-    names = ["chr1"] * 15 + ["chr2"] * 25
-    seen = evidence_of(ratio, chrom=names)
-    turned = evidence_of(np.concatenate([ratio[15:], ratio[:15]]), chrom=names[15:] + names[:15])
-    cells = np.array([0.3]), np.array([2.1])
-    one, other = (step.log_evidence(s, *cells, settings=FAST) for s in (seen, turned))
-    assert one[0] == pytest.approx(other[0])
-
-
 def test_the_likelihood_of_no_tumor_by_hand():
     seen = evidence_of(np.full(20, 1.1), breakpoints=1)
     v = tail_scale2(5) * seen.inflation * (0.001 + 0.0001)
@@ -262,58 +287,12 @@ def test_the_likelihood_of_no_tumor_by_hand():
 def test_a_vanishing_fraction_is_no_tumor():
     rng = np.random.default_rng(2)
     seen = evidence_of(rng.normal(1, 0.03, 200))
-    copies = step.copy_states(4, subclonal=True)
+    copies = np.arange(5.0)
     # so steep that next to nothing of the prior lies beyond the states
-    prior = step.state_prior(copies, base=np.array([2.0]), decay=9.0, subclonal_weight=0.1,
-                             no_copy_weight=1.0)  # fmt: skip
+    prior = step.state_prior(copies, base=np.array([2.0]), decay=9.0, no_copy_weight=1.0)
     found = step.log_likelihoods(
         seen, np.array([1e-9]), np.array([2.0]), copies=copies, prior=prior[None],
         change=step.changes(seen, breakpoints=60, centromere=0.3), tail_df=FAST.tail_df,
     )  # fmt: skip
     assert found.shape == (1, 1)
     assert found[0, 0] == pytest.approx(0, abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    ("fraction", "ploidy"),
-    [(0.001, 2.0), (0.3, 2.1), (0.3, 3.1), (0.3, 3.3), (0.9, 4.9), (0.999, 1.1)],
-)
-def test_the_evidence_of_a_cell_is_that_of_the_twin(fraction, ploidy):
-    """Summed over kinds and averaged over decays, one after the other."""
-    rng = np.random.default_rng(6)
-    ratio = np.repeat(rng.choice([0.8, 1.0, 1.0, 1.2], 8), 5) + rng.normal(0, 0.05, 40)
-    seen = evidence_of(ratio, expected=500.0, chrom=["chr1"] * 15 + ["chr2"] * 25)
-    arm = seen.first.copy()
-    arm[20] = 1
-    seen = replace(seen, arm=arm)
-    rare = replace(SETTINGS, breakpoints=4.0)
-    found = step.log_evidence(seen, np.array([fraction]), np.array([ploidy]), settings=rare)
-    wanted = posterior_slow.log_evidence(seen, fraction, np.array([ploidy]), rare)
-    np.testing.assert_allclose(found, wanted, rtol=1e-9)
-
-
-def test_a_prior_that_two_kinds_share_is_computed_once(monkeypatch):
-    """Below three copies one of the two bases of a doubled genome is that of a near-diploid one."""
-    asked = []
-    plain = step.log_likelihoods
-
-    def watched(*args, prior, **rest):
-        asked.append((prior.max(axis=2) > 0).sum(axis=0))
-        return plain(*args, prior=prior, **rest)
-
-    monkeypatch.setattr(step, "log_likelihoods", watched)
-    seen = evidence_of(np.random.default_rng(1).normal(1, 0.05, 40))
-    ploidy = np.array([1.5, 2.0, 2.5, 3.1, 4.5])
-    step.log_evidence(seen, np.full(5, 0.3), ploidy, settings=SETTINGS)
-    # bases 1 and 2; 2; 2 and 3; 2, 3 and 4 (3.1 is within 3 sd of both kinds); 4 and 5
-    wanted = np.array([2, 1, 2, 3, 2]) * len(step.DECAY_FACTORS)
-    np.testing.assert_array_equal(asked[0], wanted)
-
-
-def test_a_ploidy_that_no_kind_reaches_has_no_evidence():
-    seen = evidence_of(np.ones(40))
-    low, high = (kind.mean + step.PLOIDY_RANGE * kind.sd for kind in step.kinds(SETTINGS))
-    beyond = max(low, high) + 0.01
-    found = step.log_evidence(seen, np.array([0.3, 0.3]), np.array([2.0, beyond]), settings=FAST)
-    assert np.isfinite(found[0])
-    assert found[1] == -np.inf

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from ctcnv import posterior as step
-from ctcnv.copystates import kinds
+from ctcnv.blocks import cuts
+from ctcnv.copystates import changes, kinds
 from ctcnv.mixture import MIN_FRACTION, ratio_of
 from ctcnv.posterior import Grid, Posterior
 from ctcnv.schema import SOLUTIONS
@@ -156,12 +157,13 @@ def test_solutions_of_next_to_no_weight_are_left_out():
 def test_where_the_data_say_nothing_the_posterior_is_the_prior(monkeypatch):
     """The fraction is log-uniform, the ploidy that of the kinds, and the Bayes factor is 1."""
 
-    def prior_only(seen, fraction, ploidy, *, settings):
-        return logsumexp([kind.log_ploidy(ploidy) for kind in kinds(settings)], axis=0)
+    def prior_only(seen, fraction, ploidy, *, share, settings):
+        one = logsumexp([kind.log_ploidy(ploidy) for kind in kinds(settings)], axis=0)
+        return np.tile(one, (len(share), 1))
 
     monkeypatch.setattr(step, "log_evidence", prior_only)
     seen = evidence_of(np.ones(40), expected=50.0)
-    found = step.posterior_surface(seen, seen, settings=FAST)
+    found = step.posterior_surface(seen, settings=FAST)
     assert found.log_bayes == pytest.approx(0, abs=0.05)
     span = np.log(FAST.max_fraction / MIN_FRACTION)
     for q in (0.1, 0.5, 0.9):
@@ -180,7 +182,7 @@ def informative():
     ploidy = float(copies.mean())
     ratio = ratio_of(copies, 0.3, ploidy) + rng.normal(0, 0.03, 200)
     seen = evidence_of(ratio, expected=2000.0)
-    return seen, ploidy, step.posterior_surface(seen, seen, settings=FAST)
+    return seen, ploidy, step.posterior_surface(seen, settings=FAST)
 
 
 def test_the_posterior_holds_the_truth(informative):
@@ -201,11 +203,14 @@ def test_the_posterior_is_that_of_a_dense_grid():
     copies = np.repeat([2.0, 2, 3, 2, 1, 2, 2, 4, 2, 3], 5)
     ratio = ratio_of(copies, 0.4, float(copies.mean())) + rng.normal(0, 0.08, 50)
     seen = evidence_of(ratio, expected=160.0)
-    few = replace(FAST, max_copies=5, breakpoints=2.0)
-    found = step.posterior_surface(seen, seen, settings=few)
+    few = replace(FAST, max_copies=5, breakpoints=2.0, bag_draws=20)
+    found = step.posterior_surface(seen, settings=few)
     fractions = np.arange(0.01, few.max_fraction, 0.02)
-    ploidies = np.arange(few.min_ploidy + 0.025, few.max_ploidy, 0.05)
-    t, p, mass = posterior_slow.dense(seen, fractions, ploidies, few)
+    ploidies = np.arange(few.min_ploidy + 0.05, few.max_ploidy, 0.1)
+    change = changes(seen, breakpoints=few.breakpoints, centromere=few.centromere_change)
+    first = cuts(seen, change, tail_df=few.tail_df)
+    share = step.shares(int(seen.first.sum()), settings=few)
+    t, p, mass = posterior_slow.dense(seen, first, fractions, ploidies, few, share[1:])
     assert mass.max() < 0.05
     for low, high in ((1.1, 1.6), (1.6, 2.6), (2.6, 3.6), (3.6, 5.0)):
         wanted = float(mass[(p >= low) & (p < high)].sum())
@@ -225,16 +230,18 @@ def test_more_fragments_narrow_the_interval():
         rng = np.random.default_rng(4)
         ratio = rng.poisson(expected * ratio_of(copies, 0.1, float(copies.mean()))) / expected
         seen = evidence_of(ratio, expected=expected)
-        low, high = step.posterior_surface(seen, seen, settings=FAST).quantiles([0.025, 0.975])
+        low, high = step.posterior_surface(seen, settings=FAST).quantiles([0.025, 0.975])
         width.append(high - low)
     assert width[1] < width[0]
 
 
-def test_a_larger_misfit_widens_the_interval(informative):
+def test_a_larger_misfit_widens_the_interval(informative, monkeypatch):
+    """By its root, where no chromosome is resampled."""
     seen, *_ = informative
+    monkeypatch.setattr(step, "shares", lambda n, *, settings: np.ones((2, n)))
     width = []
     for misfit in (1.0, 4.0):
-        found = step.posterior_surface(seen, seen, settings=replace(FAST, misfit=misfit))
+        found = step.posterior_surface(seen, settings=replace(FAST, misfit=misfit))
         main = found.probability * (np.abs(found.grid.ploidy - 2) < 0.6)
         middle = np.sum(main * found.grid.fraction) / main.sum()
         width.append(np.sqrt(np.sum(main * (found.grid.fraction - middle) ** 2) / main.sum()))
@@ -249,9 +256,55 @@ def test_a_profile_that_two_ploidies_explain_lists_both():
     truth, ploidy = 0.4, float(copies.mean())
     ratio = ratio_of(copies, truth, ploidy) + rng.normal(0, 0.02, 200)
     seen = evidence_of(ratio, expected=3000.0)
-    found = step.solutions(step.posterior_surface(seen, seen, settings=FAST))
+    found = step.solutions(step.posterior_surface(seen, settings=FAST))
     # one copy less everywhere: T' = 2T / (2 + T)
     for fraction, of in ((truth, ploidy), (2 * truth / (2 + truth), ploidy - 1)):
         near = (found["fraction"] - fraction).abs().lt(0.02) & (found["ploidy"] - of).abs().lt(0.1)
         assert near.sum() == 1, found
     assert found["weight"].sum() == pytest.approx(1, abs=0.03)
+
+
+# --- resampled chromosomes ---
+
+
+def test_shares_have_mean_and_variance_one_after_a_first_row_of_ones():
+    found = step.shares(23, settings=replace(FAST, bag_draws=1000))
+    assert found.shape == (1001, 23)
+    assert (found[0] == 1).all()
+    assert (found[1:] > 0).all()
+    # 23,000 numbers: standard errors of 0.007 and, with a kurtosis of 9, 0.019
+    assert found[1:].mean() == pytest.approx(1, abs=0.03)
+    assert found[1:].var() == pytest.approx(1, abs=0.08)
+    np.testing.assert_array_equal(found, step.shares(23, settings=replace(FAST, bag_draws=1000)))
+
+
+def test_the_mass_is_the_mean_over_resampled_chromosomes(monkeypatch):
+    """One chromosome is for 0.2 by 30, the other for 0.4 by 40: the sum is sure of 0.4, but with
+    gamma numbers of shape 1, 30*g > 40*h has the chance 1 / (1 + 40/30) = 3/7."""
+
+    def two_voices(seen, fraction, ploidy, *, share, settings):
+        low, high = (np.exp(-(((fraction - middle) / 0.05) ** 2)) for middle in (0.2, 0.4))
+        return share[:, :1] * 30 * low + share[:, 1:] * 40 * high
+
+    monkeypatch.setattr(step, "log_evidence", two_voices)
+    seen = evidence_of(np.ones(40), expected=50.0, chrom=["chr1"] * 20 + ["chr2"] * 20)
+    found = step.posterior_surface(seen, settings=replace(FAST, bag_draws=1000))
+    near = found.grid.fraction < 0.3
+    # a standard error of 0.016; a tenth of the draws have little evidence for either
+    assert found.probability[near].sum() == pytest.approx(3 / 7, abs=0.06)
+    monkeypatch.setattr(step, "shares", lambda n, *, settings: np.ones((2, n)))
+    sure = step.posterior_surface(seen, settings=FAST)
+    assert sure.probability[sure.grid.fraction < 0.3].sum() < 0.01
+
+
+def test_quantiles_of_many_cells_are_those_of_the_sum_of_their_ramps():
+    rng = np.random.default_rng(1)
+    n = 300
+    grid = Grid(rng.uniform(0.01, 0.3, n), rng.uniform(1.5, 4, n), rng.uniform(1e-4, 1e-2, n),
+                rng.uniform(1e-3, 0.1, n))  # fmt: skip
+    mass = rng.dirichlet(np.ones(n))
+    found = Posterior(grid, mass, 0.0).quantiles([0.025, 0.3, 0.5, 0.975])
+    low = grid.fraction - grid.half_fraction
+    for q, at in zip([0.025, 0.3, 0.5, 0.975], found, strict=True):
+        below = np.clip((at - low) / (2 * grid.half_fraction), 0, 1) @ mass
+        assert below == pytest.approx(q, abs=1e-9)

@@ -204,7 +204,6 @@ def _copies_weights(
     copies above the highest state."""
     states = np.arange(settings.max_copies + 1.0)
     of_states = state_prior(states, base=np.round(ploidy), decay=settings.step_decay,
-                            subclonal_weight=0.0,
                             no_copy_weight=settings.no_copy_weight)  # fmt: skip
     prior = np.log(of_states).T
     beyond = prior[-1] - settings.step_decay * (copies[-1] - settings.max_copies)

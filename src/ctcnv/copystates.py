@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from ctcnv.compiled import compiled
 from ctcnv.evidence import Evidence, tail_scale2
@@ -21,91 +20,162 @@ from ctcnv.model import FractionSettings
 
 Array = NDArray[np.float64]
 
-#: Parts of a copy that a subclonal event may leave between two whole numbers.
-PARTS = (0.25, 0.5, 0.75)
-#: Copies above which no subclonal states are kept: they are rare there, and the tail meets them.
-SUBCLONAL_COPIES = 6
 #: From a heavily rearranged genome to one with few events, around the typical decay; averaged. How
 #: alike the copies of a genome are must not decide between its ploidies: the factors let every kind
 #: of genome be either.
-DECAY_FACTORS = (0.3, 1.0, 2.0)
+DECAY_FACTORS = (0.4, 1.5)
+#: From a genome that is nearly all clonal to one half of whose events only a part of its cells has,
+#: around the typical share; averaged.
+SUBCLONAL_FACTORS = (1 / 3, 3.0)
+#: Parts of a copy that such an event may leave between two whole numbers. How large the part is is
+#: not known; with quarters only, other parts were better explained by a finer scale: more copies of
+#: less tumor DNA.
+PARTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+#: Copies up to which parts are kept: above they are rare, and the tail meets them.
+SUBCLONAL_COPIES = 7
+#: Copies that a region may have gained or lost before the genome was doubled.
+EARLY = np.arange(-2.0, 8.0)
 #: A kind of genome is not considered further from its mean ploidy than this many standard
 #: deviations.
 PLOIDY_RANGE = 3.0
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of tumor genome: near-diploid, or doubled.
+class Base:
+    """The commonest copies of a genome, and whether what changed before is there twice."""
 
-    weight : its share of tumors; mean, sd : of the normal prior of its ploidy; base : the commonest
-    copies, None for the whole numbers next to the ploidy.
+    copies: float
+    doubled: bool
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of tumor genome: near-haploid, near-diploid, or doubled.
+
+    weight : its share of tumors; mean, sd : of the normal prior of its ploidy; bases : what its
+    commonest copies may be, equally likely.
     """
 
     weight: float
     mean: float
     sd: float
-    base: float | None
+    bases: tuple[Base, ...]
 
     def log_ploidy(self, ploidy: Array) -> Array:
-        """Log density of the ploidy, times the share of the kind, (cells,)."""
+        """Log density of the ploidy, times the share of the kind, (cells,); -inf too far away."""
         z = (ploidy - self.mean) / self.sd
-        return np.asarray(np.log(self.weight / self.sd) - 0.5 * z**2 - 0.5 * np.log(2 * np.pi))
-
-    def bases(self, ploidy: Array) -> list[Array]:
-        """What the commonest copies in a genome of this ploidy may be, each (cells,)."""
-        if self.base is None:
-            return [np.floor(ploidy), np.ceil(ploidy)]
-        return [np.full_like(ploidy, self.base)]
+        log = np.log(self.weight / self.sd) - 0.5 * z**2 - 0.5 * np.log(2 * np.pi)
+        return np.where(np.abs(z) <= PLOIDY_RANGE, log, -np.inf)
 
 
 def kinds(settings: FractionSettings) -> tuple[Kind, ...]:
     """The kinds of tumor genomes.
 
-    Most of a near-diploid genome has two copies. What is the commonest after a doubling, three
-    copies or four, differs between tumors and is left to the ploidy.
+    Most of a near-diploid genome has two copies, of a near-haploid one one. After a doubling four
+    are the commonest, or three where much was lost since. What was lost or gained before it may be
+    there twice, or so much has changed since that no step tells what came before: genomes of three
+    and of four copies that differ by single steps must be alike before, as they have the same
+    ratios. Even steps around three copies are left out: they explain nothing but a diploid genome
+    with subclones, at half its scale.
     """
+    undoubled = 1 - settings.doubled_share - settings.haploid_share
     return (
-        Kind(1 - settings.doubled_share, 2.0, settings.ploidy_sd, 2.0),
-        Kind(settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd, None),
-    )
+        Kind(settings.haploid_share, 1.0, settings.ploidy_sd, (Base(1.0, False),)),
+        Kind(undoubled, 2.0, settings.ploidy_sd, (Base(2.0, False),)),
+        Kind(settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd,
+             (Base(3.0, False), Base(4.0, False), Base(4.0, True))),
+    )  # fmt: skip
 
 
-def copy_states(max_copies: int, *, subclonal: bool) -> Array:
-    """Whole copies 0..max and, for ``subclonal`` events, ``PARTS`` between those up to
-    ``SUBCLONAL_COPIES``; increasing."""
-    whole = np.arange(max_copies + 1, dtype=float)
-    if not subclonal:
-        return whole
-    return np.unique(
-        np.concatenate(
-            [whole, *(whole[: min(max_copies, SUBCLONAL_COPIES)] + part for part in PARTS)]
-        )
-    )
+def state_prior(copies: Array, *, base: Array, decay: float, no_copy_weight: float) -> Array:
+    """Prior of each whole number of copies, (cells, states):  t(C - base), see ``steps``.
 
-
-def state_prior(
-    copies: Array, *, base: Array, decay: float, subclonal_weight: float, no_copy_weight: float
-) -> Array:
-    """Prior of each state, (cells, states):  exp(-decay * |C - base|) / sum for whole copies.
-
-    base : (cells,) the commonest copies, whole numbers. A part of a copy is an event of the whole
-    copies next to it, further from the base, that not all cells have: it gets their prior times
-    ``subclonal_weight``, shared among the parts. Less than one copy gets ``no_copy_weight``: no
-    cell lives without both copies of a large region, whose genes it needs. The sum is over all
-    whole numbers and parts, also those below zero and above the highest state: a profile must not
-    gain from lying near the end of the range, or it would be taken for one of fewer copies.
+    copies : (states,); base : (cells,) the commonest copies. No copy at all gets
+    ``no_copy_weight``: no cell lives without both copies of a large region, whose genes it needs.
     """
-    below, above = np.floor(copies), np.ceil(copies)
-    whole = below == above
-    middle = base[:, None]
-    event = np.maximum(np.abs(below - middle), np.abs(above - middle))
-    weight = np.exp(-decay * event)
-    weight *= np.where(whole, 1.0, subclonal_weight / len(PARTS))
-    weight *= np.where(copies < 1, no_copy_weight, 1.0)
-    # sum of exp(-d*k) over whole numbers k > 0, on both sides; each brings its parts
-    one_side = 1 / np.expm1(decay)
-    return np.asarray(weight / (1 + 2 * one_side * (1 + subclonal_weight)))
+    prior = steps(copies - base[:, None], decay)
+    return np.asarray(prior * np.where(copies < 1, no_copy_weight, 1.0))
+
+
+def steps(change: Array, decay: float) -> Array:
+    """Prior of a change of the copies:  t(k) = tanh(d/2) * exp(-d*|k|), which sums to 1 over all
+    whole numbers k, those below zero copies and above the highest state too: a profile must not
+    gain from lying near the end of the range, or it would be taken for one of fewer copies."""
+    return np.asarray(np.tanh(decay / 2) * np.exp(-decay * np.abs(change)))
+
+
+def doubled_prior(copies: Array, *, base: float, decay: float, no_copy_weight: float) -> Array:
+    """Prior of whole copies in a doubled genome, (states,):  sum over e of t(e) * t(C - base - 2e).
+
+    What was gained or lost before the doubling, e, is there twice: a step of two copies is one
+    event, and so is a step of one copy, after it.
+    """
+    late = copies[None, :] - base - 2 * EARLY[:, None]
+    prior = np.sum(steps(EARLY[:, None], decay) * steps(late, decay), axis=0)
+    return np.asarray(prior * np.where(copies < 1, no_copy_weight, 1.0))
+
+
+def states(max_copies: int) -> Array:
+    """Whole copies 0..max, then ``PARTS`` between k and k + 1 for each k below
+    ``SUBCLONAL_COPIES`` and the highest state."""
+    whole = np.arange(max_copies + 1.0)
+    below = whole[: min(SUBCLONAL_COPIES, max_copies)]
+    return np.concatenate([whole, (below[:, None] + np.array(PARTS)).ravel()])
+
+
+def with_subclones(prior: Array, *, base: float, share: float) -> Array:
+    """Prior of ``states`` from that of the whole copies 0..max.
+
+    Every event, a step away from ``base``, is one that not all cells have with the chance
+    ``share``. It then leaves a part of a copy: between k and k + 1 it is the event of the one that
+    lies further from the base, and the parts share its weight.
+    """
+    whole = np.arange(len(prior))
+    k = whole[: min(SUBCLONAL_COPIES, len(prior) - 1)]
+    further = np.where(np.abs(k - base) > np.abs(k + 1 - base), k, k + 1)
+    further[0] = 0  # less than one copy is as rare as none
+    clonal = prior * np.where(whole == base, 1.0, 1 - share)
+    parts = np.repeat(share * prior[further] / len(PARTS), len(PARTS))
+    return np.concatenate([clonal, parts])
+
+
+@dataclass(frozen=True)
+class Genomes:
+    """Priors of ``states``, one for each sort of genome: (sorts, states), and the log weight of
+    each sort at each ploidy, (sorts, cells)."""
+
+    prior: Array
+    log_weight: Array
+
+
+def genomes(ploidy: Array, *, settings: FractionSettings) -> Genomes:
+    """Every sort of genome at these ploidies, (cells,): kind, commonest copies, how rearranged, how
+    much of it subclonal.
+    """
+    priors: list[Array] = []
+    log_weights: list[Array] = []
+    for kind in kinds(settings):
+        for base in kind.bases:
+            sorts = [
+                _prior_of(base, factor * settings.step_decay, part * settings.subclonal_share,
+                          settings=settings)
+                for factor, part in itertools.product(DECAY_FACTORS, SUBCLONAL_FACTORS)
+            ]  # fmt: skip
+            priors += sorts
+            log_weight = kind.log_ploidy(ploidy) - np.log(len(kind.bases) * len(sorts))
+            log_weights += [log_weight] * len(sorts)
+    return Genomes(np.stack(priors), np.stack(log_weights))
+
+
+def _prior_of(base: Base, decay: float, share: float, *, settings: FractionSettings) -> Array:
+    """Prior of ``states`` around a base, with a share of the events subclonal."""
+    copies, rare = np.arange(settings.max_copies + 1.0), settings.no_copy_weight
+    if base.doubled:
+        whole = doubled_prior(copies, base=base.copies, decay=decay, no_copy_weight=rare)
+    else:
+        whole = state_prior(copies, base=np.array([base.copies]), decay=decay,
+                            no_copy_weight=rare)[0]  # fmt: skip
+    return with_subclones(whole, base=base.copies, share=share)
 
 
 def changes(seen: Evidence, *, breakpoints: float, centromere: float) -> Array:
@@ -209,38 +279,3 @@ def log_likelihood_of_none(seen: Evidence, *, tail_df: int) -> float:
     v = tail_scale2(tail_df) * seen.inflation * seen.variance()
     q = 1 + (seen.ratio - 1) ** 2 / (tail_df * v)
     return float(np.sum(-0.5 * np.log(v) - (tail_df + 1) // 2 * np.log(q)))
-
-
-def log_evidence(
-    seen: Evidence, fraction: Array, ploidy: Array, *, settings: FractionSettings
-) -> Array:
-    """Log of likelihood times prior of the ploidy, relative to no tumor, (cells,).
-
-    Summed over the kinds of tumor genomes, and averaged over how rearranged they are.
-    """
-    copies = copy_states(settings.max_copies, subclonal=True)
-    change = changes(seen, breakpoints=settings.breakpoints,
-                     centromere=settings.centromere_change)  # fmt: skip
-    # kinds that share a base at a cell share its likelihood: their weights are added in one place
-    weight_of: list[tuple[Array, Array]] = []
-    for kind in kinds(settings):
-        near = np.abs(ploidy - kind.mean) <= PLOIDY_RANGE * kind.sd
-        bases = kind.bases(ploidy)
-        log_weight = np.where(near, kind.log_ploidy(ploidy) - np.log(len(bases)), -np.inf)
-        for base in bases:
-            left = log_weight.copy()
-            for known, total in weight_of:
-                same = known == base
-                total[same] = np.logaddexp(total[same], left[same])
-                left = np.where(same, -np.inf, left)
-            weight_of.append((base, left))
-    priors, log_weights = [], []
-    for (base, log_weight), factor in itertools.product(weight_of, DECAY_FACTORS):
-        prior = state_prior(copies, base=base, decay=factor * settings.step_decay,
-                            subclonal_weight=settings.subclonal_weight,
-                            no_copy_weight=settings.no_copy_weight)  # fmt: skip
-        priors.append(np.where(np.isfinite(log_weight)[:, None], prior, 0.0))
-        log_weights.append(log_weight - np.log(len(DECAY_FACTORS)))
-    each = log_likelihoods(seen, fraction, ploidy, change=change, copies=copies,
-                           prior=np.stack(priors), tail_df=settings.tail_df)  # fmt: skip
-    return np.asarray(logsumexp(each + np.stack(log_weights), axis=0))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcnv.copystates import changes, copy_states, log_likelihoods, state_prior
+from ctcnv.copystates import changes, log_likelihoods, state_prior
 from ctcnv.evidence import Evidence
 from ctcnv.healthy import HealthyNoise
 from ctcnv.mixture import ratio_of
@@ -90,9 +90,9 @@ def detection_score(
 
     The two kinds of tumors, of ``arm_likelihood`` and of ``copystates``, have half the weight each.
     """
-    copies = copy_states(SCORE_COPIES, subclonal=False)
+    copies = np.arange(SCORE_COPIES + 1.0)
     ploidy = np.full(len(SCORE_FRACTIONS), 2.0)
-    prior = state_prior(copies, base=ploidy, decay=settings.step_decay, subclonal_weight=0.0,
+    prior = state_prior(copies, base=ploidy, decay=settings.step_decay,
                         no_copy_weight=settings.no_copy_weight)  # fmt: skip
     broken = log_likelihoods(
         seen, SCORE_FRACTIONS, ploidy, copies=copies,

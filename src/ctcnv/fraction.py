@@ -28,9 +28,6 @@ from ctcnv.schema import FRACTION, GRID, SOLUTIONS
 
 log = logging.getLogger(__name__)
 
-#: Windows with which the first rounds of the posterior look for where the mass is.
-SCOUT_WINDOWS = 150
-
 
 @dataclass(frozen=True)
 class FractionResult:
@@ -50,12 +47,10 @@ def estimate(
     normals : windows and libraries of the panel's NORMALS table; None without a panel.
     """
     profile = without_isolated(profile, dispersion=dispersion, settings=settings)
-    fine, scout = (
-        evidence(profile, dispersion=dispersion, settings=settings, max_windows=n)
-        for n in (settings.max_windows, SCOUT_WINDOWS)
-    )
+    fine = evidence(profile, dispersion=dispersion, settings=settings,
+                    max_windows=settings.max_windows)  # fmt: skip
     large = evidence_windows(profile, settings=settings, max_windows=detection.SCORE_WINDOWS)
-    if fine is None or large is None or scout is None:
+    if fine is None or large is None:
         return failed("too few fragments or usable atoms")
     scored = evidence_of(large, dispersion=dispersion, breakpoints=settings.breakpoints)
     noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
@@ -64,7 +59,7 @@ def estimate(
     score, _ = detection.detection_score(scored, arms, settings=settings)
     p_value = detection.tail_probability(score, null.scores)
     detected = p_value <= settings.false_positive
-    posterior = posterior_surface(fine, scout, settings=settings)
+    posterior = posterior_surface(fine, settings=settings)
     odds = settings.prior_tumor / (1 - settings.prior_tumor) * np.exp(min(posterior.log_bayes, 500))
     p_tumor = float(odds / (1 + odds))
     modes = solutions(posterior) if detected else SOLUTIONS.empty()

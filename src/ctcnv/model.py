@@ -142,13 +142,15 @@ class FractionSettings(Settings):
     centromere_change: float
     step_decay: float
     ploidy_sd: float
+    haploid_share: float
     doubled_share: float
     doubled_ploidy: float
     doubled_sd: float
-    subclonal_weight: float
+    subclonal_share: float
     no_copy_weight: float
     tail_df: int
     misfit: float
+    bag_draws: int
     prior_tumor: float
     false_positive: float
     null_draws: int

@@ -17,10 +17,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv.copystates import log_evidence
+from ctcnv.blocks import blocks, cuts
+from ctcnv.copystates import changes
 from ctcnv.evidence import Evidence
 from ctcnv.mixture import MIN_FRACTION
 from ctcnv.model import FractionSettings
+from ctcnv.paths import log_evidence
 
 Array = NDArray[np.float64]
 
@@ -28,10 +30,10 @@ Array = NDArray[np.float64]
 LOW_STEP, LOW_STEPS, HIGH_STEP = 0.05, 24, 0.01
 #: Change of the overall level across a cell of the first round.
 LEVEL_STEP = 0.015
-#: A cell with less than this share of the mass is dropped: in the first rounds, through whose wide
-#: noise a narrow mode holds little (with 1e-6 rivals of a tenth of the mass were lost), and before
-#: the last.
-KEPT_MASS, LAST_KEPT_MASS = 1e-9, 1e-6
+#: A cell with less than this share of the mass is dropped after a round.
+KEPT_MASS = 1e-6
+#: Resampled genomes with which the first rounds look for where the mass is.
+SEARCH_DRAWS = 12
 #: Half a cell may change a ratio by this share of the noise of the level.
 RESOLUTION = 0.6
 #: Standard deviation of the ratios by copy numbers that is small: a third of the genome altered by
@@ -100,10 +102,14 @@ class Posterior:
     def quantiles(self, probabilities: list[float]) -> Array:
         """Quantiles of the fraction: the mass of a cell lies evenly over its range."""
         middle, half = self.grid.fraction, self.grid.half_fraction
-        edges = np.unique(np.concatenate([middle - half, middle + half]))
-        below = (edges[:, None] - (middle - half)) / (2 * half)
-        cumulative = np.clip(below, 0.0, 1.0) @ self.probability
-        found = np.interp(np.array(probabilities), cumulative, edges)
+        at = np.concatenate([middle - half, middle + half])
+        slope = self.probability / (2 * half)
+        order = np.argsort(at, kind="stable")
+        at = at[order]
+        # the density rises where a cell begins and falls where it ends
+        density = np.cumsum(np.concatenate([slope, -slope])[order])
+        cumulative = np.concatenate([[0.0], np.cumsum(density[:-1] * np.diff(at))])
+        found = np.interp(np.array(probabilities), cumulative / cumulative[-1], at)
         return np.asarray(np.clip(found, 0.0, 1.0))
 
 
@@ -130,47 +136,67 @@ def first_grid(*, settings: FractionSettings) -> Grid:
     return _inside(Grid(*np.concatenate(parts, axis=1)), settings)
 
 
-def posterior_surface(fine: Evidence, coarse: Evidence, *, settings: FractionSettings) -> Posterior:
-    """The posterior on cells that are divided where the mass is.
+def posterior_surface(seen: Evidence, *, settings: FractionSettings) -> Posterior:
+    """The posterior on cells that are divided where the mass is, averaged over resampled genomes.
 
     A good library fixes fraction and ploidy so well that a coarse grid would miss every mode. The
-    first rounds therefore look at the data through a wider noise, as wide as their cells are
-    coarse. Each round drops the cells without mass, halves the others where they are wider than
-    the noise, and halves the noise, until it is that of the data. ``coarse`` has few windows: it
-    shows where the mass is, and ``fine`` gives the answer. The variance is larger than that of the
-    noise, see ``misfit_of``.
+    first rounds therefore weigh the data less: their likelihood has the power 1/heat^2, so that
+    its peaks are as wide as the cells are coarse. Each round drops the cells without mass, divides
+    the others where they are wider than the peaks, and halves the heat, until it is 1. The variance
+    is larger than that of the noise, see ``misfit_of``.
 
     The prior of the fraction is log-uniform, which matches what metastatic patients show (about a
     third at or above 0.1 and two to three of four at or above 0.03; Adalsteinsson 2017).
+
+    The mass is the mean of the posteriors in which chromosomes count as often as ``shares`` says
+    (bagged posterior; Buehlmann 2014, Huggins and Miller 2023). No tumor keeps to the model, and
+    the posterior of a wrong model is sure of one of several solutions that are equally wrong.
+    Whether the evidence between two of them comes from all of the genome or from a chromosome or
+    two, the chromosomes tell. ``log_bayes`` is that of the sample itself.
     """
-    misfit = misfit_of(coarse, most=settings.misfit)
-    fine, coarse = (replace(seen, inflation=seen.inflation * misfit) for seen in (fine, coarse))
+    change = changes(seen, breakpoints=settings.breakpoints, centromere=settings.centromere_change)
+    first = cuts(seen, change, tail_df=settings.tail_df)
+    misfit = misfit_of(seen, most=settings.misfit)
+    seen = replace(seen, inflation=seen.inflation * misfit)
+    sd = level_sd(seen)
+    share = shares(int(seen.first.sum()), settings=settings)
     grid = first_grid(settings=settings)
-    sd = level_sd(fine)
-    widening = max(1.0, LEVEL_STEP / sd)
-    seen = coarse
-    while True:
-        logs = _log_mass(seen, grid, widening=widening, settings=settings)
-        peak = float(logs.max())
+    rounds = max(1, int(np.ceil(np.log2(LEVEL_STEP / sd))))
+    for heat in 2.0 ** np.arange(rounds, -1, -1):
+        joined = blocks(seen, first, change, tail_df=settings.tail_df, heat=heat**2)
+        counted = share if heat == 1 else share[: 1 + SEARCH_DRAWS]
+        relative = log_evidence(joined, grid.fraction, grid.ploidy, share=counted,
+                                settings=settings)  # fmt: skip
+        logs = relative - np.log(grid.fraction) + grid.log_area
+        peak = logs.max(axis=1, keepdims=True)
         mass = np.exp(logs - peak)
-        total = float(mass.sum())
-        mass /= total
-        if widening == 1 and seen is fine:
+        total = mass.sum(axis=1, keepdims=True)
+        bagged = np.mean(mass[1:] / total[1:], axis=0)
+        if heat == 1:
             break
-        widening = max(1.0, widening / 2)
-        kept = mass > (LAST_KEPT_MASS if widening == 1 else KEPT_MASS)
-        grid = _inside(grid.divided(kept, RESOLUTION * sd * widening), settings)
-        seen = fine if widening == 1 else coarse
+        grid = _inside(grid.divided(bagged > KEPT_MASS, RESOLUTION * sd * heat / 2), settings)
     prior_mass = float(np.log(settings.max_fraction / MIN_FRACTION))
-    log_bayes = peak + float(np.log(total)) - float(np.log(prior_mass))
-    return Posterior(grid, mass, log_bayes)
+    log_bayes = float(peak[0, 0] + np.log(total[0, 0])) - float(np.log(prior_mass))
+    return Posterior(grid, bagged, log_bayes)
+
+
+def shares(chromosomes: int, *, settings: FractionSettings) -> Array:
+    """How often each chromosome counts, (1 + draws, chromosomes): once in the first row, then as
+    in a smooth bootstrap, independent gamma numbers of mean 1 and variance 1.
+
+    A bootstrap draws each chromosome a Poisson number of times, mean 1 and variance 1; the gamma
+    has the same but no zeros, with which a tumor of one event would be lost in a third of them.
+    """
+    rng = np.random.default_rng(settings.seed)
+    drawn = rng.gamma(1.0, 1.0, size=(settings.bag_draws, chromosomes))
+    return np.concatenate([np.ones((1, chromosomes)), drawn])
 
 
 def misfit_of(seen: Evidence, *, most: float) -> float:
     """Variance of a sample around the model over that of the noise, from 1 to ``most``.
 
     1 + (most - 1) * v / (v + SMALL_SIGNAL^2),  v the variance of the ratios beyond the noise: no
-    genome is all of whole copies, halves and quarters, and no curve leaves every step of a profile
+    genome keeps to the states of the model, and no curve leaves every step of a profile
     whole. What is missed is a share of the steps, and nothing where there are next to none. One
     value for all solutions of a sample: none gains by claiming less noise.
     """
@@ -191,13 +217,6 @@ def level_sd(seen: Evidence) -> float:
     """Standard deviation with which the windows together fix the level of the profile."""
     variance = seen.inflation * float(np.median(seen.variance())) / len(seen.ratio)
     return float(np.sqrt(variance))
-
-
-def _log_mass(seen: Evidence, grid: Grid, *, widening: float, settings: FractionSettings) -> Array:
-    """Unnormalised log posterior mass of each cell, the noise widened."""
-    wider = replace(seen, inflation=seen.inflation * widening**2)
-    relative = log_evidence(wider, grid.fraction, grid.ploidy, settings=settings)
-    return np.asarray(relative - np.log(grid.fraction) + grid.log_area)
 
 
 def solutions(posterior: Posterior) -> pd.DataFrame:

@@ -46,12 +46,40 @@ def sum_over_paths(ratio, counting, tau2, change, inflation, level, prior, tail_
 
 def forward_loop(ratio, counting, tau2, change, inflation, level, prior, tail_df):
     """The same by the forward recursion, for cells side by side; level, prior : (..., states)."""
+    here = [
+        emission(ratio[w], level, counting[w], tau2[w], inflation, tail_df)
+        for w in range(len(ratio))
+    ]
+    return chain(here, change, prior)
+
+
+def chain(here, change, prior):
+    """Log likelihood of a chain by the forward recursion; here : the likelihood of each place in
+    each state, (n, ..., states); prior : (..., states)."""
     result = 0.0
     a = np.zeros(np.shape(prior))
-    for w in range(len(ratio)):
-        a = (1 - change[w]) * a + change[w] * prior
-        a = a * emission(ratio[w], level, counting[w], tau2[w], inflation, tail_df)
+    for each, anew in zip(here, change, strict=True):
+        a = ((1 - anew) * a + anew * prior) * each
         whole = a.sum(axis=-1, keepdims=True)
         result = result + np.log(whole[..., 0])
         a = a / whole
     return result
+
+
+def break_chances(emission, change):
+    """Chance that the level was drawn anew at each place, over every path and every way to it;
+    emission : (n, levels), all levels equally likely."""
+    n, k = np.shape(emission)
+    total, anew = 0.0, np.zeros(n)
+    for path in itertools.product(range(k), repeat=n):
+        for drawn in itertools.product([True, False], repeat=n):
+            weight = 1.0
+            for w in range(n):
+                if drawn[w]:
+                    weight *= change[w] / k
+                else:
+                    weight *= (1 - change[w]) * (w > 0 and path[w] == path[w - 1])
+                weight *= emission[w][path[w]]
+            total += weight
+            anew += weight * np.array(drawn)
+    return anew / total

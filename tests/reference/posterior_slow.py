@@ -1,4 +1,5 @@
-"""The posterior on a fixed grid so fine that nothing is missed, and steepest ascent by walking."""
+"""The evidence of a cell by plain loops, the posterior on a fixed grid so fine that nothing is
+missed, and steepest ascent by walking."""
 
 from __future__ import annotations
 
@@ -8,94 +9,134 @@ import itertools
 import numpy as np
 import scipy.stats
 
-from ctcnv.copystates import DECAY_FACTORS, PARTS, PLOIDY_RANGE, SUBCLONAL_COPIES
+from ctcnv.copystates import (
+    DECAY_FACTORS,
+    EARLY,
+    PARTS,
+    PLOIDY_RANGE,
+    SUBCLONAL_COPIES,
+    SUBCLONAL_FACTORS,
+)
 from tests.reference import forward_slow
 
 
-def states(max_copies):
-    """Whole copies, and parts between the lower ones."""
-    found = []
-    for copies in range(max_copies + 1):
-        found.append(float(copies))
-        if copies < min(max_copies, SUBCLONAL_COPIES):
-            found.extend(copies + part for part in PARTS)
-    return found
+def geometric(change, decay):
+    """Probability of a change of whole copies that falls by exp(-decay) for each."""
+    whole = sum(np.exp(-decay * abs(k)) for k in range(-200, 201))
+    return np.exp(-decay * abs(change)) / whole
 
 
-def state_prior(copies, base, decay, subclonal_weight, no_copy_weight):
-    """Prior of each state around one base; whole events by their distance, parts by that of the
-    further of the two whole numbers they lie between. As if copies had no ends."""
-
-    def weight(c):
-        if c == np.floor(c):
-            return np.exp(-decay * abs(c - base))
-        distance = max(abs(np.floor(c) - base), abs(np.ceil(c) - base))
-        return np.exp(-decay * distance) * subclonal_weight / len(PARTS)
-
-    everything = [c + part for c in range(-150, 150) for part in (0.0, *PARTS)]
-    whole = sum(weight(c) for c in everything)
+def state_prior(copies, base, decay, no_copy_weight):
+    """Prior of each whole state around the base."""
     rare = [no_copy_weight if c < 1 else 1.0 for c in copies]
-    return np.array([weight(c) for c in copies]) * rare / whole
+    return np.array([geometric(c - base, decay) for c in copies]) * rare
 
 
-def log_evidence(seen, fraction, ploidies, settings):
-    """Log of the likelihood times the prior of the ploidy, relative to no tumor, for one fraction
-    and several ploidies."""
-    copies = np.array(states(settings.max_copies))
-    below = fraction * ploidies + 2 * (1 - fraction)
-    level = (fraction * copies + 2 * (1 - fraction)) / below[:, None]
+def doubled_prior(copies, base, decay, no_copy_weight):
+    """The same where changes before the doubling, e, count for one and are there twice."""
+    found = []
+    for c in copies:
+        rare = no_copy_weight if c < 1 else 1.0
+        ways = [geometric(e, decay) * geometric(c - base - 2 * e, decay) for e in EARLY]
+        found.append(rare * sum(ways))
+    return np.array(found)
+
+
+def with_subclones(whole, base, share):
+    """The states between k and k + 1 behind the whole ones, part after part."""
+    found = [p if c == base else p * (1 - share) for c, p in enumerate(whole)]
+    for k in range(min(SUBCLONAL_COPIES, len(whole) - 1)):
+        further = k if k == 0 or abs(k - base) > abs(k + 1 - base) else k + 1
+        found += [share * whole[further] / len(PARTS) for _ in PARTS]
+    return np.array(found)
+
+
+def copies_of_states(max_copies):
+    """Copies of the same states."""
+    found = list(range(max_copies + 1))
+    for k in range(min(SUBCLONAL_COPIES, max_copies)):
+        found += [k + part for part in PARTS]
+    return np.array(found, dtype=float)
+
+
+def log_densities(seen, begin, end, levels, tail_df):
+    """Log likelihood of the windows from begin to end at each level of the ratio."""
+    logs = 0.0
+    for w in range(begin, end):
+        here = forward_slow.emission(seen.ratio[w], levels, seen.counting[w], seen.tau2[w],
+                                     seen.inflation, tail_df)  # fmt: skip
+        logs = logs + np.log(here)
+    return logs
+
+
+def log_evidence(seen, first, fraction, ploidies, settings, shares):
+    """Log of the likelihood times the prior of the ploidy, relative to no tumor, (draws, ploidies),
+    for one fraction; first : the first windows of the blocks; shares : how often each chromosome
+    counts, (draws, chromosomes)."""
     n = len(seen.ratio)
     inside = min(0.5, settings.breakpoints / n)
     at_arm = max(settings.centromere_change, inside)
-    change = [1.0 if seen.first[w] else at_arm if seen.arm[w] else inside for w in range(n)]
-    data = (seen.ratio, seen.counting, seen.tau2, change, seen.inflation)
-    none = sum(
-        np.log(forward_slow.emission(seen.ratio[w], 1.0, seen.counting[w], seen.tau2[w],
-                                     seen.inflation, settings.tail_df))
-        for w in range(n)
-    )  # fmt: skip
-    diploid, doubled = 1 - settings.doubled_share, settings.doubled_share
-    total = np.zeros(len(ploidies))
-    two = np.full(len(ploidies), 2.0)
+    ends = [*first[1:], n]
+    chromosomes = []  # of each the begins and ends of its blocks
+    for begin, end in zip(first, ends, strict=True):
+        if seen.first[begin]:
+            chromosomes.append([])
+        chromosomes[-1].append((begin, end))
+    whole = np.arange(settings.max_copies + 1.0)
+    copies = copies_of_states(settings.max_copies)
+    rest = 1 - settings.doubled_share - settings.haploid_share
+    sorts = []
     for share, mean, sd, bases in (
-        (diploid, 2.0, settings.ploidy_sd, [two]),
-        (doubled, settings.doubled_ploidy, settings.doubled_sd,
-         [np.floor(ploidies), np.ceil(ploidies)]),
+        (settings.haploid_share, 1.0, settings.ploidy_sd, ((1, state_prior),)),
+        (rest, 2.0, settings.ploidy_sd, ((2, state_prior),)),
+        (settings.doubled_share, settings.doubled_ploidy, settings.doubled_sd,
+         ((3, state_prior), (4, state_prior), (4, doubled_prior))),
     ):  # fmt: skip
-        density = share * scipy.stats.norm.pdf(ploidies, mean, sd)
-        density[np.abs(ploidies - mean) > PLOIDY_RANGE * sd] = 0
-        around = {
-            (base, factor): state_prior(
-                copies,
-                base,
-                factor * settings.step_decay,
-                settings.subclonal_weight,
-                settings.no_copy_weight,
-            )
-            for base in set(np.concatenate(bases))
-            for factor in DECAY_FACTORS
-        }
-        each = list(itertools.product(bases, DECAY_FACTORS))
-        prior = np.array([[around[base[i], factor] for base, factor in each]
-                          for i in range(len(ploidies))])  # fmt: skip
-        logs = forward_slow.forward_loop(*data, level[:, None, :], prior, settings.tail_df)
-        total += density * np.exp(logs - none).mean(axis=1)
+        each = list(itertools.product(bases, DECAY_FACTORS, SUBCLONAL_FACTORS))
+        for (base, prior_of), decay, part in each:
+            prior = prior_of(whole, base, decay * settings.step_decay, settings.no_copy_weight)
+            prior = with_subclones(prior, base, part * settings.subclonal_share)
+            sorts.append((share / len(each), mean, sd, prior))
+    found = np.zeros((len(shares), len(ploidies)))
+    none = {begin: log_densities(seen, begin, end, 1.0, settings.tail_df)
+            for begin, end in zip(first, ends, strict=True)}  # fmt: skip
+    for column, ploidy in enumerate(ploidies):
+        below = fraction * ploidy + 2 * (1 - fraction)
+        level = np.maximum((fraction * copies + 2 * (1 - fraction)) / below, 0.01)
+        logs = np.zeros((len(sorts), len(shares)))
+        for c, parts in enumerate(chromosomes):
+            likelihood, change, out = [], [], 0.0
+            for begin, end in parts:
+                here = log_densities(seen, begin, end, level, settings.tail_df)
+                likelihood.append(np.exp(here - here.max()))
+                change.append(1.0 if seen.first[begin] else at_arm if seen.arm[begin] else inside)
+                out += here.max() - none[begin]
+            each = forward_slow.chain(likelihood, change, np.array([p for *_, p in sorts])) + out
+            logs += np.outer(each, shares[:, c])
+        for (share, mean, sd, _), log in zip(sorts, logs, strict=True):
+            if abs(ploidy - mean) <= PLOIDY_RANGE * sd:
+                found[:, column] += share * scipy.stats.norm.pdf(ploidy, mean, sd) * np.exp(log)
     with np.errstate(divide="ignore"):
-        return np.log(total)
+        return np.log(found)
 
 
-def dense(seen, fractions, ploidies, settings):
-    """Centres of all cells and their posterior mass, every cell of the same size."""
+def dense(seen, first, fractions, ploidies, settings, shares):
+    """Centres of all cells and their posterior mass, every cell of the same size: the mean over the
+    shares of the chromosomes."""
     noise = [seen.inflation * (c + t) for c, t in zip(seen.counting, seen.tau2, strict=True)]
     beyond = max(0.0, np.mean((seen.ratio - 1) ** 2) - np.mean(noise))
     misfit = 1 + (settings.misfit - 1) * beyond / (beyond + 0.02**2)
     seen = dataclasses.replace(seen, inflation=seen.inflation * misfit)
     t, p = (side.ravel() for side in np.meshgrid(fractions, ploidies, indexing="ij"))
     # the prior of the fraction is log-uniform: its density falls as 1/T
-    logs = np.concatenate([log_evidence(seen, f, ploidies, settings) for f in fractions])
-    logs -= np.log(t)
-    mass = np.exp(logs - logs.max())
-    return t, p, mass / mass.sum()
+    logs = np.concatenate(
+        [log_evidence(seen, first, f, ploidies, settings, shares) for f in fractions], axis=1
+    ) - np.log(t)
+    total = np.zeros(len(t))
+    for row in logs:
+        mass = np.exp(row - row.max())
+        total += mass / mass.sum()
+    return t, p, total / len(logs)
 
 
 def climb(density, neighbours, start):
