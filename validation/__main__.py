@@ -35,8 +35,8 @@ from validation.page import markdown
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 IMAGES = DOCS / "img"
-#: Not the seeds that the model was developed with.
-SEED = 20261123
+#: Not the seeds that the model was developed with; that of the fraction was asked once.
+SEED, FRACTION_SEED = 20261123, 20261126
 #: Everything that is measured beside the results of ``ctcnv real``.
 PARTS = ("limits", "smallest", "fraction", "targets", "informed", "genes", "gene_donors", "donors",
          "patients")  # fmt: skip
@@ -75,8 +75,8 @@ def measurements(samples: int, data: Path | None) -> dict[str, Callable[[], pd.D
     parts: dict[str, Callable[[], pd.DataFrame]] = {
         "limits": lambda: limits.run(seed=SEED),
         "smallest": lambda: limits.run_smallest(seed=SEED),
-        "fraction": lambda: fraction_grid.run(samples, SEED),
-        "targets": lambda: fraction_grid.run_targets(max(1, samples // 50), SEED),
+        "fraction": lambda: fraction_grid.run(samples, FRACTION_SEED),
+        "targets": lambda: fraction_grid.run_targets(max(1, samples // 50), FRACTION_SEED),
         "informed": lambda: informed.run(repeats=28, seed=SEED),
         "genes": lambda: gene_grid.run(*GENE_SAMPLES, GENE_SEED),
     }
@@ -156,20 +156,19 @@ Much of this is not a blind test, and must be read so:
   that judge the fraction are others, from a generator that was written without knowing the model
   (`validation/tumors.py`). Four fits to such tumors by an early state were seen before; one of
   them, a wrong ploidy with too short an interval, was a fault that the first tumors showed too.
-- The judge was asked three times. The first time (seed 20261121, 160 tumors, the interval held the
-  truth in 129) quiet genomes of ploidy 4 were taken for diploid; the decays of the two kinds of
-  genomes were made the same after that. The second time (seed 20261122, 128 tumors) it held it in
-  108, and TF 0.01 to 0.02 was missed nearly always: the waves, the null and the score were made
-  anew. The form of the score (arms beside breakpoints) was chosen on arm-level tumors of the same
-  generator with other seeds, and a fault of the GC curve found on its healthy samples. The numbers
-  below are of new tumors (seed 20261123). The tables of the 27 donors and of the patients were made
-  just before the misfit became a share of the steps, which changes no p-value.
-- A fourth set of tumors (seed 20261124) judged a model that was not kept, a sum over blocks of
-  windows: its interval held the truth in 187 of 240, more often in doubled genomes (40 of 48
-  tetraploid) and less often below ploidy 1.85 (31 of 48). A fifth (seed 20261125) judged such a sum
-  with other priors, not kept either: 168 of 240, genomes of four copies were taken for ones of
-  three.
-  Another seed must judge what comes next.
+- The judge was asked six times, each time with new tumors. The first time (seed 20261121, 160
+  tumors, the interval held the truth in 129) quiet genomes of ploidy 4 were taken for diploid; the
+  decays of the two kinds of genomes were made the same after that. The second time (seed 20261122,
+  128 tumors) it held it in 108, and TF 0.01 to 0.02 was missed nearly always: the waves, the null
+  and the score were made anew. The form of the score (arms beside breakpoints) was chosen on
+  arm-level tumors of the same generator with other seeds, and a fault of the GC curve found on its
+  healthy samples. The third time (seed 20261123) it held it in 195 of 240, and the model was kept
+  for a while. A fourth and a fifth set (seeds 20261124, 20261125) judged sums over blocks of windows
+  that were not kept, 187 and 168 of 240. The priors that came of it, with a repair, were chosen on
+  240 genomes of another generator, and the mean over resampled chromosomes was tried on some of
+  these: with the old priors 26 of 30 intervals held the truth (22 without it), with the new ones 35
+  of 35 (32). Nothing of it was fitted: the numbers of the resampling are those of a bootstrap. The
+  numbers below are of the sixth set (seed 20261126), asked once. The tables of the 27 donors and of the patients' p-values are older, the test is the same.
 - The 27 donors and the plasma of cfdnakit were not used to choose anything.
 - The correction of the gene test for correlated widths was made when the first sample's ERBB2
   could have shown 6.01 copies, just short of the target of 6. After it, and changes of the GC
