@@ -19,6 +19,10 @@ os.environ.update(
 )
 
 
+# What `ctcnv run` gave up on: see the function given_up.
+GIVEN_UP = "results/given_up.tsv"
+
+
 def schema(name):
     """Where a schema lies."""
     return Path(workflow.current_basedir) / ".." / "schemas" / f"{name}.schema.yaml"
@@ -36,6 +40,7 @@ try:
         # A job on a cluster parses this again; its own inputs are checked anyway.
         look_for_files=workflow.is_main_process,
     )
+    lost = sheet.given_up(Path(GIVEN_UP))
     sheet.require_plasma(samples, Path(config["samples"]))
     outcomes = (
         clinical.read(Path(config["clinical"]), schema=schema("clinical"))
@@ -97,6 +102,35 @@ def given(wildcards, input):
         for name, files in input.items()
         if files
     )
+
+
+def given_up(step):
+    """The flag of a sample whose job of this step failed at each try, so that its tables say so."""
+
+    def reason(wildcards):
+        why = lost.get((wildcards.sample, step))
+        return "" if why is None else f"--given-up {shlex.quote(why)}"
+
+    return reason
+
+
+def of_normals(wildcards):
+    """What ``qc`` reads of the normals: a command line does not hold the paths of thousands."""
+    folder = "results/samples/{sample}"
+    found = (
+        ["--normals-reads", f"{folder}/reads.tsv"]
+        + ["--normals-lengths", f"{folder}/lengths.tsv"]
+        if normals_from_bam
+        else []
+    )
+    if len(normals):
+        found += ["--donors", "results/reference/pon.donors.tsv"]
+    return shlex.join(found)
+
+
+def clinical_file(wildcards, input):
+    """The flag of the clinical table, if there is one."""
+    return f"--clinical {shlex.quote(input.clinical)}" if input.get("clinical") else ""
 
 
 def person(wildcards):

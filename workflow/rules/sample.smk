@@ -25,11 +25,13 @@ rule count:
         runtime=120,
     params:
         files=given,
+        given_up=given_up("count"),
         settings=flags("count"),
     shell:
         "ctcnv count --sample {wildcards.sample} {params.files} {params.settings}"
         " --threads {threads} --output {output.counts}"
-        " --output-lengths {output.lengths} --output-reads {output.reads} 2> {log}"
+        " --output-lengths {output.lengths} --output-reads {output.reads}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule sites:
@@ -52,10 +54,12 @@ rule sites:
         runtime=120,
     params:
         files=given,
+        given_up=given_up("sites"),
         settings=flags("identity"),
     shell:
         "ctcnv sites --sample {wildcards.sample} {params.files} {params.settings}"
-        " --output {output.sites} 2> {log}"
+        " --output {output.sites}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule import_counts:
@@ -73,9 +77,12 @@ rule import_counts:
     resources:
         mem_mb=1000,
         runtime=20,
+    params:
+        given_up=given_up("import"),
     shell:
         "ctcnv import --sample {wildcards.sample} --table {input.table:q}"
-        " --bins {input.bins} --output {output.counts} 2> {log}"
+        " --bins {input.bins} --output {output.counts}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule call:
@@ -114,6 +121,7 @@ rule call:
         runtime=30,
     params:
         files=given,
+        given_up=given_up("call"),
         person=person,
         settings=flags("normalize", "segment", "fraction", "mutations", "genes", "qc"),
     shell:
@@ -122,7 +130,8 @@ rule call:
         " --output-segments {output.segments} --output-fraction {output.fraction}"
         " --output-mutations {output.mutations}"
         " --output-grid {output.grid} --output-solutions {output.solutions}"
-        " --output-genes {output.genes} --output-qc {output.qc} 2> {log}"
+        " --output-genes {output.genes} --output-qc {output.qc}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule plot:

@@ -20,6 +20,8 @@ from ctcnv.io.tables import write_text
 COLUMNS = ("sample", "patient", "role", "day", "bam", "counts", "variants", "sex", "batch")
 #: Columns without which no row can be understood; the others may be left out of a sheet.
 REQUIRED = ("sample", "role")
+#: Columns of results/given_up.tsv, which ``ctcnv run`` writes.
+GIVEN_UP = ("sample", "step", "reason")
 FILES = ("bam", "counts", "variants")
 
 
@@ -71,6 +73,14 @@ def without_baseline(samples: pd.DataFrame) -> list[str]:
     plasma = samples[samples["role"] == "plasma"]
     first = plasma.groupby("patient")["day"].min()
     return sorted(str(patient) for patient in first.index[first > 0])
+
+
+def given_up(path: Path) -> dict[tuple[str, str], str]:
+    """Why a step of a sample was given up, by sample and step; nothing where there is no file."""
+    if not path.is_file():
+        return {}
+    rows = cells(path, columns=GIVEN_UP, required=GIVEN_UP)
+    return {(str(row["sample"]), str(row["step"])): str(row["reason"]) for _, row in rows}
 
 
 def write(
