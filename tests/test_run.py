@@ -488,7 +488,8 @@ def test_a_bad_sample_stops_no_other_and_is_told_everywhere(simulated: Path) -> 
     assert "7 samples (4 plasma of 2 patients, 3 normals)" in done.stderr
     assert "run: error: sample N03: bams/N03.bam: truncated" in done.stderr
     assert "run: error: sample P02_d0: " in done.stderr
-    assert "1 samples are given up; the others are finished without them" in done.stderr
+    assert "1 jobs failed; they are tried once more" in done.stderr
+    assert "1 samples are given up, the others are finished" in done.stderr
     rows = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines() if line}
     assert (rows["N03"], rows["P02_d0"]) == ("failed", "failed")
     assert "5 ok, 0 not evaluable, 2 failed" in done.stdout

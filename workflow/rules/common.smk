@@ -1,5 +1,6 @@
 # Config and sample sheet, checked, and the functions that rules share. No rules here.
 
+import math
 import os
 import re
 import shlex
@@ -176,6 +177,15 @@ def count_mem_mb(wildcards, attempt):
     """Memory of one counting job: 0.3 GB measured at any size of BAM, and 0.3 GB that a cluster's
     job takes beside it; a CRAM decodes slices of its own size. A retry gets more."""
     return 1000 * attempt
+
+
+def count_minutes(wildcards, attempt):
+    """Time of one counting job from the size of its file: a GB takes 5 to 20 s of a core where it
+    is local, 2 minutes are kept for a slow file system; a CRAM of the same reads is a third as
+    large and takes longer to decode. A retry gets more."""
+    bam = Path(from_bam.at[wildcards.sample, "bam"])
+    each = 6 if bam.suffix == ".cram" else 2
+    return (20 + math.ceil(each * bam.stat().st_size / 1e9)) * attempt
 
 
 def call_mem_mb(wildcards, attempt):

@@ -22,7 +22,7 @@ rule count:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=count_mem_mb,
-        runtime=120,
+        runtime=count_minutes,
     params:
         files=given,
         given_up=given_up("count"),
@@ -51,7 +51,7 @@ rule sites:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=1000,
-        runtime=120,
+        runtime=count_minutes,
     params:
         files=given,
         given_up=given_up("sites"),

@@ -31,6 +31,9 @@ log = logging.getLogger(__name__)
 
 #: Samples that are named one by one at the start and in the summary; the rest are in qc.tsv.
 MOST_NAMED = 200
+#: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller that
+#: is away when they are submitted, is often over by then.
+PAUSE = 30
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,21 +75,20 @@ def run(args: argparse.Namespace) -> int | None:
     if args.dry_run:
         return subprocess.run([*command, "--dry-run"], check=False).returncode
 
-    progress = workflow.Progress()
     begun = time.monotonic()
-    with workflow.held(Path()), _line(progress, quiet=args.quiet) as (show, idle):
+    with workflow.held(Path()):
         workflow.clear(Path(), [*command, "--unlock"], log.warning)
-        _retry(samples)
-        code = workflow.follow(command, Path(), progress, show, idle)
-        lost = _lost(progress, samples) if code > 0 and progress.signal is None else {}
-        if lost:
-            log.error("%d samples are given up; the others are finished without them", len(lost))
-            _give_up(lost)
-            # What the first round said of its failures stays.
-            again = workflow.Progress(failed=progress.failed)
-            with _line(again, quiet=args.quiet) as (show_again, idle_again):
-                code = workflow.follow(command, Path(), again, show_again, idle_again)
-            progress = again
+        _given_up().unlink(missing_ok=True)  # what an earlier run gave up is tried again
+        code, progress = _round(command, quiet=args.quiet)
+        if _to_go_on(code, progress):
+            log.warning("%d jobs failed; they are tried once more", len(progress.failed))
+            time.sleep(PAUSE if progress.cluster_id else 0)
+            code, progress = _round(command, quiet=args.quiet)
+            lost = _lost(progress, samples) if _to_go_on(code, progress) else {}
+            if lost:
+                log.error("%d samples are given up, the others are finished", len(lost))
+                _give_up(lost)
+                code, progress = _round(command, quiet=args.quiet)
     if progress.signal is not None:
         log.error("stopped by %s; start again to go on", signal.Signals(progress.signal).name)
         return 128 + progress.signal
@@ -161,9 +163,18 @@ def _given_up() -> Path:
     return Path("results") / "given_up.tsv"
 
 
-def _retry(samples: pd.DataFrame) -> None:
-    """Forget what an earlier run gave up: it is tried again."""
-    _given_up().unlink(missing_ok=True)
+def _round(command: Sequence[str], *, quiet: bool) -> tuple[int, Progress]:
+    """Run Snakemake once; gives its exit code and what it said of the jobs."""
+    from ctcnv.cli import workflow
+
+    progress = workflow.Progress()
+    with _line(progress, quiet=quiet) as (show, idle):
+        return workflow.follow(command, Path(), progress, show, idle), progress
+
+
+def _to_go_on(code: int, progress: Progress) -> bool:
+    """Whether jobs failed, rather than that nobody wants them or that nothing could be started."""
+    return code > 0 and bool(progress.failed) and progress.signal is None
 
 
 def _lost(progress: Progress, samples: pd.DataFrame) -> dict[tuple[str, str], str]:

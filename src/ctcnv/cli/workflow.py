@@ -283,7 +283,8 @@ class Progress:
         """What to show of a failed run: the end of each failed job's log, or the last words."""
         if not self.failed:
             words = [line for line in self.said if line.strip()]
-            return ["The workflow did not start:", *(f"  {line}" for line in words[-TAIL:])]
+            what = "stopped" if self.jobs else "did not start"
+            return [f"The workflow {what}:", *(f"  {line}" for line in words[-TAIL:])]
         shown = []
         for job, log in self.failed.items():
             path = directory / log
