@@ -261,6 +261,27 @@ def test_patterns_stand_for_a_file_of_each(tmp_path: Path) -> None:
     assert found == [Path("s/A/q"), Path("s/B/q"), Path("x")]
 
 
+def test_the_panel_is_that_of_the_first_run_until_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    import pandas as pd
+
+    monkeypatch.chdir(tmp_path)
+    assert sheet.panel_of(["N1", "N2"]) == ["N1", "N2"], "nothing was made yet"
+    donors = {"sample": ["N1", "N2"], "used": [True, False], "reason": [None, "x"],
+              "fragments": [9, 9], "sex": [None] * 2, "noise": [0.1] * 2, "fraction": [0.0] * 2,
+              "p_value": [0.5] * 2}  # fmt: skip
+    tables.write(Path("results/reference/pon.donors.tsv"), DONORS, pd.DataFrame(donors))
+    run_step._pin_panel()
+    assert Path(sheet.PANEL).read_text() == "N1\nN2\n"
+    assert sheet.panel_of(["N1", "N3", "N2"]) == ["N1", "N2"]
+    assert sheet.panel_of(["N7"]) == ["N7"], "nothing of the old panel is left"
+    rows = pd.DataFrame({"sample": ["N1", "N2", "N3"], "role": "normal"})
+    with caplog.at_level("WARNING", "ctcnv"):
+        run_step._tell_panel(rows, new=False)
+    assert "the panel stays that of 2 normals; not part of it: N3; --new-panel" in caplog.text
+
+
 # Two runs, and what a killed one leaves -----------------------------------------------------------
 
 
@@ -513,6 +534,14 @@ def test_a_bad_sample_stops_no_other_and_is_told_everywhere(simulated: Path) -> 
     idle = launch(folder)
     assert idle.returncode == 0
     assert "everything is there and up to date" in idle.stderr
+    with (folder / "samples.tsv").open("a") as rows:
+        rows.write("N9\t\tnormal\t\tbams/N01.bam\t\t\t\t\n")
+    more = launch(folder)
+    assert more.returncode == 0, more.stderr
+    assert "not part of it: N9" in more.stderr
+    assert "run: 4 jobs: 1 count, 1 qc, 1 cohort, 1 all" in more.stderr
+    row = tables.read(folder / "results/qc.tsv", QC).frame.set_index("sample").loc["N9"]
+    assert (row["status"], row["reason"][:21]) == ("warn", "not part of the panel")
 
 
 @pytest.mark.slow

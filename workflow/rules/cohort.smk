@@ -13,7 +13,8 @@ rule qc:
         normals_lengths=collect(
             "results/samples/{sample}/lengths.tsv", sample=normals_from_bam
         ),
-        donors=branch(len(normals) > 0, then="results/reference/pon.donors.tsv"),
+        outside=collect("results/samples/{sample}/counts.tsv.gz", sample=outside_panel),
+        donors=branch(len(panel) > 0, then="results/reference/pon.donors.tsv"),
     output:
         qc=report(
             "results/qc.tsv",

@@ -3,7 +3,7 @@
 
 rule count:
     input:
-        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        bam=cell("bam"),
         bins="results/reference/bins.tsv.gz",
         reference=branch(
             config["reference"]["fasta"], then=config["reference"]["fasta"]
@@ -17,7 +17,7 @@ rule count:
     benchmark:
         "benchmarks/{sample}/count.tsv"
     wildcard_constraints:
-        sample=one_of(from_bam["sample"]),
+        sample=one_of(from_bam, from_counts),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
@@ -36,7 +36,7 @@ rule count:
 
 rule sites:
     input:
-        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        bam=cell("bam"),
         sites=branch(config["sites"], then=config["sites"]),
         reference=branch(
             config["reference"]["fasta"], then=config["reference"]["fasta"]
@@ -46,7 +46,7 @@ rule sites:
     log:
         "logs/{sample}/sites.log",
     wildcard_constraints:
-        sample=one_of(from_bam["sample"]),
+        sample=one_of(from_bam, from_counts),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
@@ -64,14 +64,14 @@ rule sites:
 
 rule import_counts:
     input:
-        table=lookup("sample == '{sample}'", within=from_counts, cols="counts"),
+        table=cell("counts"),
         bins="results/reference/bins.tsv.gz",
     output:
         counts="results/samples/{sample}/counts.tsv.gz",
     log:
         "logs/{sample}/import.log",
     wildcard_constraints:
-        sample=one_of(from_counts["sample"]),
+        sample=one_of(from_counts, from_bam),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
@@ -90,17 +90,14 @@ rule call:
         counts="results/samples/{sample}/counts.tsv.gz",
         bins="results/reference/bins.tsv.gz",
         genes="results/reference/genes.tsv",
-        pon=branch(len(normals) > 0, then="results/reference/pon.tsv.gz"),
-        dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
-        waves=branch(len(normals) > 0, then="results/reference/pon.waves.tsv.gz"),
-        normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
-        pon_genes=branch(len(normals) > 0, then="results/reference/pon.genes.tsv"),
+        pon=branch(len(panel) > 0, then="results/reference/pon.tsv.gz"),
+        dispersion=branch(len(panel) > 0, then="results/reference/pon.dispersion.tsv"),
+        waves=branch(len(panel) > 0, then="results/reference/pon.waves.tsv.gz"),
+        normals=branch(len(panel) > 0, then="results/reference/pon.normals.tsv.gz"),
+        pon_genes=branch(len(panel) > 0, then="results/reference/pon.genes.tsv"),
         reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
         lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
-        variants=branch(
-            has_variants,
-            then=lookup("sample == '{sample}'", within=with_variants, cols="variants"),
-        ),
+        variants=cell("variants"),
     output:
         profile="results/samples/{sample}/profile.tsv.gz",
         segments="results/samples/{sample}/segments.tsv",

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli.failure import FAILED
 from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import QcSettings
@@ -83,8 +84,10 @@ def run(args: argparse.Namespace) -> int | None:
     def normal(person: pd.Series) -> pd.DataFrame:
         name = person["sample"]
         found = None if donors is None else donors[donors["sample"] == name]
-        if found is None or found.empty:
+        if found is None:
             return absent(person)
+        if found.empty:
+            return outside(person)
         donor = found.iloc[0]
         if pd.isna(donor["fragments"]):
             return absent(person, reason=donor["reason"])
@@ -101,6 +104,22 @@ def run(args: argparse.Namespace) -> int | None:
             lengths=None if histogram is None else histogram.frame,
             short_share=None if histogram is None else _short_share(histogram),
             warnings=[] if donor["used"] else [f"left out of the panel: {donor['reason']}"],
+        )
+
+    def outside(person: pd.Series) -> pd.DataFrame:
+        """A normal that was counted and is no part of the panel."""
+        counted, histogram = reads.get(person["sample"]), lengths.get(person["sample"])
+        failed = None if counted is None else counted.meta.get(FAILED)
+        if failed is not None:
+            return absent(person, reason=failed)
+        return qc.row(
+            sample=person["sample"],
+            role="normal",
+            settings=chosen,
+            declared_sex=person["sex"],
+            reads=None if counted is None else counted.frame,
+            lengths=None if histogram is None else histogram.frame,
+            warnings=["not part of the panel, which is kept as it was made"],
         )
 
     def absent(

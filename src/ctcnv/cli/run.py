@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 #: Samples that are named one by one at the start and in the summary; the rest are in qc.tsv.
 MOST_NAMED = 200
-#: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller that
-#: is away when they are submitted, is often over by then.
+#: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
+#: that is away when they are submitted, is often over by then.
 PAUSE = 30
 
 
@@ -51,6 +51,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "-c", "--cores", metavar="N", help="default: all of this machine, or what a profile says"
     )
     parser.add_argument("-n", "--dry-run", action="store_true", help="check, and show the plan")
+    parser.add_argument(
+        "--new-panel", action="store_true",
+        help="make the panel of all normals of the sheet; without it the normals of the first run "
+        "stay the panel, and a new one changes no other sample",
+    )  # fmt: skip
     parser.add_argument("--profile", metavar="NAME", help="your profile of Snakemake")
     parser.add_argument("--workflow-profile", metavar="DIR", help="profiles/slurm, or one like it")
     parser.add_argument(
@@ -61,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int | None:
     """Check, start Snakemake, follow it, sum up."""
     from ctcnv.cli import preflight, summary, workflow
+    from ctcnv.io import sheet
 
     configs = [path.absolute() for path in args.config]
     words = _words(args, workflow.root())
@@ -72,13 +78,18 @@ def run(args: argparse.Namespace) -> int | None:
     samples = preflight.samples_of(config, workflow.root())
     bad = _check(samples, config)
     command = workflow.command(Path(), configs, words)
+    _tell_panel(samples, new=args.new_panel)
     if args.dry_run:
+        if args.new_panel and Path(sheet.PANEL).is_file():
+            log.info("the plan is that of the panel as it is: it is made anew by a real run")
         return subprocess.run([*command, "--dry-run"], check=False).returncode
 
     begun = time.monotonic()
     with workflow.held(Path()):
         workflow.clear(Path(), [*command, "--unlock"], log.warning)
         _given_up().unlink(missing_ok=True)  # what an earlier run gave up is tried again
+        if args.new_panel:
+            Path(sheet.PANEL).unlink(missing_ok=True)
         code, progress = _round(command, quiet=args.quiet)
         if _to_go_on(code, progress):
             log.warning("%d jobs failed; they are tried once more", len(progress.failed))
@@ -89,6 +100,7 @@ def run(args: argparse.Namespace) -> int | None:
                 log.error("%d samples are given up, the others are finished", len(lost))
                 _give_up(lost)
                 code, progress = _round(command, quiet=args.quiet)
+        _pin_panel()
     if progress.signal is not None:
         log.error("stopped by %s; start again to go on", signal.Signals(progress.signal).name)
         return 128 + progress.signal
@@ -154,6 +166,34 @@ def _check(samples: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, str]:
     if len(bad) == len(samples):
         raise ValueError("no sample can be used; nothing was started")
     return bad
+
+
+# The panel ---------------------------------------------------------------------------------------
+
+
+def _tell_panel(samples: pd.DataFrame, *, new: bool) -> None:
+    """Name the normals that the panel does not hold."""
+    from ctcnv.io import sheet
+
+    normals = samples[samples["role"] == "normal"]["sample"].tolist()
+    kept = sheet.panel_of(normals)
+    outside = [name for name in normals if name not in kept]
+    if outside and not new:
+        log.warning(
+            "the panel stays that of %d normals; not part of it: %s; --new-panel makes it anew",
+            len(kept), ", ".join(outside[:10]) + (", …" if len(outside) > 10 else ""),
+        )  # fmt: skip
+
+
+def _pin_panel() -> None:
+    """Note of which normals the panel was made, so that the next one does not change it."""
+    from ctcnv.io import sheet, tables
+    from ctcnv.schema import DONORS
+
+    donors = Path("results/reference/pon.donors.tsv")
+    if donors.is_file() and not Path(sheet.PANEL).is_file():
+        names = tables.read(donors, DONORS).frame["sample"]
+        tables.write_text(Path(sheet.PANEL), "".join(f"{name}\n" for name in names))
 
 
 # What failed at each try -----------------------------------------------------------------------
