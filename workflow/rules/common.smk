@@ -12,7 +12,6 @@ from snakemake.exceptions import WorkflowError
 
 from ctcnv.cli.settings import flag
 from ctcnv.io import clinical, schemas, sheet
-from ctcnv.io import rules as rules_of_trials
 
 # The rules call `ctcnv`: the one beside this Python, also when its environment is not activated.
 os.environ.update(
@@ -34,7 +33,12 @@ try:
     criteria_file = config["rules"]
     if criteria_file == "auto":
         criteria_file = str(Path(workflow.basedir) / "config" / "criteria.yaml")
-    rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
+    if (
+        workflow.is_main_process
+    ):  # which a job need not check again: its imports take a second
+        from ctcnv.io import rules as rules_of_trials
+
+        rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
     samples = sheet.read(
         Path(config["samples"]),
         # A job on a cluster parses this again, and need not check ten thousand rows again.
