@@ -98,6 +98,7 @@ def held(directory: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks; Snakemake has one of its own
         os.set_inheritable(handle.fileno(), True)
+        (directory / WORDS).unlink(missing_ok=True)
         yield
 
 
@@ -114,7 +115,8 @@ def follow(
     log = directory / WORDS
     log.parent.mkdir(parents=True, exist_ok=True)
     note = directory / NOTE
-    with log.open("wb") as out, log.open("rb") as said:
+    with log.open("ab") as out, log.open("rb") as said:
+        said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             start_new_session=True, close_fds=False,
