@@ -5,7 +5,8 @@ COPY requirements.lock /opt/ctcnv/
 RUN pip install --no-cache-dir --require-hashes -r /opt/ctcnv/requirements.lock
 
 COPY . /opt/ctcnv
-RUN pip install --no-cache-dir --no-deps /opt/ctcnv
+# in place, so that `ctcnv run` finds the workflow beside the package
+RUN pip install --no-cache-dir --no-deps -e /opt/ctcnv
 
 WORKDIR /data
 ENTRYPOINT ["ctcnv"]

@@ -5,7 +5,7 @@ LAID_OVER := --directory tests/config --configfile config/config.yaml tests/conf
 
 .PHONY: help
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: develop
 develop:
@@ -19,7 +19,8 @@ check: develop  ## style, types, workflow lint; what .ci/run asks for besides th
 	$(VENV)/bin/snakefmt --check Snakefile workflow
 	$(PY) -m snakemake --lint $(LAID_OVER)
 	@! grep -n '://' requirements.lock requirements-dev.lock || { echo 'a lock names a host'; exit 1; }
-	@! command -v shellcheck >/dev/null || shellcheck ctcnv .ci/run
+	@! command -v shellcheck >/dev/null || shellcheck ctcnv .ci/run tests/slurm/install \
+		profiles/cluster-generic/status profiles/cluster-generic/cancel
 
 .PHONY: format
 format: develop  ## write the code as `make check` wants it
@@ -39,6 +40,15 @@ test:  ## all tests
 .PHONY: quick
 quick:  ## the tests that take seconds
 	./ctcnv test -m 'not slow'
+
+.PHONY: test-slurm
+test-slurm:  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
+	tests/slurm/install
+	CTCNV_SLURM=all ./ctcnv test tests/slurm
+
+.PHONY: scale
+scale: develop  ## docs/cluster.md: what planning costs for 100, 1,000 and 10,000 samples
+	PYTHONPATH=src:. $(PY) -m benchmarks.scale --work bench
 
 .PHONY: golden
 golden: develop  ## the golden tables of tests/fixtures/golden anew; say why in CHANGELOG "Numbers"

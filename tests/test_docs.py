@@ -112,7 +112,7 @@ def test_the_readme_names_the_commands_that_are_promised() -> None:
     for command in ("./ctcnv demo", "./ctcnv test", "make check", "./ctcnv real DATA"):
         assert command in text
     shown = text.splitlines()[:45]
-    assert any("snakemake --cores" in line for line in shown), "the main job is not on top"
+    assert any("./ctcnv run" in line for line in shown), "the main job is not on top"
     assert any("docs/img/" in line for line in shown), "the picture is not on top"
 
 

@@ -123,6 +123,16 @@ def normalize(
     return Normalized(profile, found.sex, found.fragments, noise, waves)
 
 
+def nothing_counted(bins: pd.DataFrame, *, reason: str) -> Normalized:
+    """The profile of a sample without counts: every atom is left out for this reason."""
+    n = len(bins)
+    profile = profile_of(
+        bins, np.zeros(n, dtype=np.int64), np.full(n, np.nan), np.full(n, 2, dtype=np.int64)
+    )
+    return Normalized(profile.assign(reason=pd.Series([reason] * n, dtype=object)), None, 0,
+                      float("nan"))  # fmt: skip
+
+
 def profile_of(
     bins: pd.DataFrame, observed: NDArray[np.integer | np.floating], expected: Array,
     copies: NDArray[np.int64],

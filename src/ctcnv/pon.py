@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -587,6 +587,17 @@ def _donor_table(
             "p_value": p_value,
         }
     )
+
+
+def with_failed(donors: pd.DataFrame, failed: Mapping[str, str]) -> pd.DataFrame:
+    """The table of donors with those that could not be counted, name and reason, behind it."""
+    if not failed:
+        return donors
+    rows = pd.DataFrame(
+        {"sample": list(failed), "used": False, "reason": list(failed.values())},
+        columns=donors.columns,
+    )
+    return pd.concat([donors.astype(object), rows.astype(object)], ignore_index=True)
 
 
 def _gene_checks(

@@ -241,7 +241,8 @@ DONORS = Table(
         Column("used", "bool", "whether it is part of the panel"),
         Column("reason", "text", "why it was left out, or kept although it does not fit",
                nullable=True),
-        Column("fragments", "int", "fragments in usable autosomal atoms", "fragments"),
+        Column("fragments", "int", "fragments in usable autosomal atoms; empty when the normal "
+               "could not be counted", "fragments", nullable=True),
         Column("sex", "text", "inferred from X and Y; empty when unclear", nullable=True,
                choices=("female", "male")),
         Column("noise", "float", "standard deviation of the ratios of regions of 1/300 of the "

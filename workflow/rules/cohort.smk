@@ -13,7 +13,8 @@ rule qc:
         normals_lengths=collect(
             "results/samples/{sample}/lengths.tsv", sample=normals_from_bam
         ),
-        donors=branch(len(normals) > 0, then="results/reference/pon.donors.tsv"),
+        outside=collect("results/samples/{sample}/counts.tsv.gz", sample=outside_panel),
+        donors=branch(len(panel) > 0, then="results/reference/pon.donors.tsv"),
     output:
         qc=report(
             "results/qc.tsv",
@@ -31,10 +32,13 @@ rule qc:
         mem_mb=1000,
         runtime=20,
     params:
-        files=given,
+        normals=of_normals,
         settings=flags("qc"),
     shell:
-        "ctcnv qc {params.files} {params.settings} --output {output.qc}"
+        "ctcnv qc --samples {input.samples:q} --bins {input.bins}"
+        " --plasma 'results/samples/{{sample}}/qc.tsv'"
+        " --tracks 'results/patients/{{patient}}/track.tsv'"
+        " {params.normals} {params.settings} --output {output.qc}"
         " --output-multiqc {output.general} {output.table} 2> {log}"
 
 
@@ -84,9 +88,11 @@ rule cohort:
         mem_mb=2000,
         runtime=30,
     params:
-        files=given,
+        clinical=clinical_file,
         settings=flags("cohort"),
     shell:
-        "ctcnv cohort {params.files} {params.settings} --output-samples {output.samples}"
-        " --output-patients {output.patients} --output-genes {output.genes}"
+        "ctcnv cohort --qc {input.qc} --tracks 'results/patients/{{patient}}/track.tsv'"
+        " --genes 'results/samples/{{sample}}/genes.tsv' {params.clinical} {params.settings}"
+        " --output-samples {output.samples} --output-patients {output.patients}"
+        " --output-genes {output.genes}"
         " --output-statistics {output.statistics} --output {output.html} 2> {log}"

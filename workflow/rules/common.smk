@@ -1,5 +1,6 @@
 # Config and sample sheet, checked, and the functions that rules share. No rules here.
 
+import math
 import os
 import re
 import shlex
@@ -11,12 +12,15 @@ from snakemake.exceptions import WorkflowError
 
 from ctcnv.cli.settings import flag
 from ctcnv.io import clinical, schemas, sheet
-from ctcnv.io import rules as rules_of_trials
 
 # The rules call `ctcnv`: the one beside this Python, also when its environment is not activated.
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
+
+
+# What `ctcnv run` gave up on: see the function given_up.
+GIVEN_UP = "results/given_up.tsv"
 
 
 def schema(name):
@@ -29,13 +33,19 @@ try:
     criteria_file = config["rules"]
     if criteria_file == "auto":
         criteria_file = str(Path(workflow.basedir) / "config" / "criteria.yaml")
-    rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
+    if (
+        workflow.is_main_process
+    ):  # which a job need not check again: its imports take a second
+        from ctcnv.io import rules as rules_of_trials
+
+        rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
     samples = sheet.read(
         Path(config["samples"]),
-        schema=schema("samples"),
-        # A job on a cluster parses this again; its own inputs are checked anyway.
+        # A job on a cluster parses this again, and need not check ten thousand rows again.
+        schema=schema("samples") if workflow.is_main_process else None,
         look_for_files=workflow.is_main_process,
     )
+    lost = sheet.given_up(Path(GIVEN_UP))
     sheet.require_plasma(samples, Path(config["samples"]))
     outcomes = (
         clinical.read(Path(config["clinical"]), schema=schema("clinical"))
@@ -47,11 +57,13 @@ except (ValueError, OSError) as error:
 
 plasma = samples[samples["role"] == "plasma"].sort_values(["patient", "day", "sample"])
 normals = samples[samples["role"] == "normal"]
+# A new normal does not change the panel, and with it every sample, unless that is asked for.
+panel = sheet.panel_of(normals["sample"].tolist())
+outside_panel = [name for name in normals["sample"] if name not in set(panel)]
 patients = sorted(plasma["patient"].unique())
-from_bam = samples[samples["bam"].notna()]
-from_counts = samples[samples["counts"].notna()]
-with_variants = samples[samples["variants"].notna()]
-normals_from_bam = [name for name in normals["sample"] if name in from_bam.index]
+from_bam = samples.loc[samples["bam"].notna(), "sample"].tolist()
+from_counts = samples.loc[samples["counts"].notna(), "sample"].tolist()
+normals_from_bam = normals.loc[normals["bam"].notna(), "sample"].tolist()
 reference_files = {
     key: value
     for key, value in config["reference"].items()
@@ -71,14 +83,38 @@ if outcomes is not None:
         )
 
 
-def one_of(names):
-    """The pattern that matches these names and nothing else."""
-    return "|".join(map(re.escape, names)) or "(?!)"
+# Looked up for each of tens of thousands of jobs: by a key, never by a search.
+rows = samples.to_dict("index")
+of_whom = {
+    name: part["sample"].tolist()
+    for name, part in plasma.groupby("patient", sort=False)
+}
+# By their form: to try every name for every file would take the square of their number.
+NAME = "[A-Za-z0-9][A-Za-z0-9._-]*"
+
+
+def one_of(names, others):
+    """The pattern that matches these names of a sheet and none of the others."""
+    if len(names) <= len(others):
+        return "|".join(map(re.escape, names)) or "(?!)"
+    left_out = "|".join(map(re.escape, others))
+    return f"(?!(?:{left_out})/){NAME}" if others else NAME
 
 
 wildcard_constraints:
-    sample=one_of(samples["sample"]),
-    patient=one_of(patients),
+    sample=NAME,
+    patient=NAME,
+
+
+def cell(column):
+    """The input function of a sample's file in this column of the sheet."""
+
+    def file(wildcards):
+        if wildcards.sample not in rows:
+            raise WorkflowError(f"{config['samples']}: no sample {wildcards.sample}")
+        return rows[wildcards.sample][column] or []
+
+    return file
 
 
 def flags(*sections):
@@ -99,9 +135,38 @@ def given(wildcards, input):
     )
 
 
+def given_up(step):
+    """The flag of a sample whose job of this step failed at each try, so that its tables say so."""
+
+    def reason(wildcards):
+        why = lost.get((wildcards.sample, step))
+        return "" if why is None else f"--given-up {shlex.quote(why)}"
+
+    return reason
+
+
+def of_normals(wildcards):
+    """What ``qc`` reads of the normals: a command line does not hold the paths of thousands."""
+    folder = "results/samples/{sample}"
+    found = (
+        ["--normals-reads", f"{folder}/reads.tsv"]
+        + ["--normals-lengths", f"{folder}/lengths.tsv"]
+        if normals_from_bam
+        else []
+    )
+    if panel:
+        found += ["--donors", "results/reference/pon.donors.tsv"]
+    return shlex.join(found)
+
+
+def clinical_file(wildcards, input):
+    """The flag of the clinical table, if there is one."""
+    return f"--clinical {shlex.quote(input.clinical)}" if input.get("clinical") else ""
+
+
 def person(wildcards):
     """What the sheet says of a sample, as flags: patient, day and sex, where it says it."""
-    row = samples.loc[wildcards.sample]
+    row = rows[wildcards.sample]
     known = {"patient": row["patient"], "day": row["day"], "declared-sex": row["sex"]}
     return " ".join(
         f"--{key} {value}" for key, value in known.items() if not pd.isna(value)
@@ -110,31 +175,31 @@ def person(wildcards):
 
 def days(wildcards):
     """The days of a patient's samples, in the order of ``of_patient``."""
-    return plasma.loc[plasma["patient"] == wildcards.patient, "day"].tolist()
+    return [rows[name]["day"] for name in of_whom[wildcards.patient]]
 
 
 def has_reads(wildcards):
     """Whether the sample comes from a BAM, so that its reads and lengths are known."""
-    return wildcards.sample in from_bam.index
-
-
-def has_variants(wildcards):
-    """Whether the sheet names a file of the sample's mutations."""
-    return wildcards.sample in with_variants.index
+    return bool(rows[wildcards.sample]["bam"])
 
 
 def of_patient(pattern):
     """The input function that fills the pattern with a patient's samples in order of day."""
-    return collect(pattern, item=lookup("patient == '{patient}'", within=plasma))
+
+    def files(wildcards):
+        if wildcards.patient not in of_whom:
+            raise WorkflowError(f"{config['samples']}: no patient {wildcards.patient}")
+        return [pattern.format(sample=name) for name in of_whom[wildcards.patient]]
+
+    return files
 
 
 def sites_of_patient(wildcards):
     """The reads at common SNPs of a patient's samples that come from a BAM, if sites are named."""
-    own = plasma.loc[plasma["patient"] == wildcards.patient, "sample"]
     return [
         f"results/samples/{name}/sites.tsv.gz"
-        for name in own
-        if config["sites"] and name in from_bam.index
+        for name in of_whom[wildcards.patient]
+        if config["sites"] and rows[name]["bam"]
     ]
 
 
@@ -144,6 +209,15 @@ def count_mem_mb(wildcards, attempt):
     return 1000 * attempt
 
 
+def count_minutes(wildcards, attempt):
+    """Time of one counting job from the size of its file: a GB takes 5 to 20 s of a core where it
+    is local, 2 minutes are kept for a slow file system; a CRAM of the same reads is a third as
+    large and takes longer to decode. A retry gets more."""
+    bam = Path(rows[wildcards.sample]["bam"])
+    each = 6 if bam.suffix == ".cram" else 2
+    return (20 + math.ceil(each * bam.stat().st_size / 1e9)) * attempt
+
+
 def call_mem_mb(wildcards, attempt):
     """Memory of all steps of one sample; a retry gets more."""
     return 3000 * attempt
@@ -151,4 +225,4 @@ def call_mem_mb(wildcards, attempt):
 
 def pon_mem_mb(wildcards, attempt):
     """Memory of the panel: the counts of every normal at once; a retry gets more."""
-    return (3000 + 20 * len(normals)) * attempt
+    return (3000 + 20 * len(panel)) * attempt

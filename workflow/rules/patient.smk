@@ -3,13 +3,13 @@
 
 rule track:
     input:
-        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
-        grid=of_patient("results/samples/{item.sample}/fraction.grid.tsv.gz"),
-        profile=of_patient("results/samples/{item.sample}/profile.tsv.gz"),
-        segments=of_patient("results/samples/{item.sample}/segments.tsv"),
-        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
-        dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
-        normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
+        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
+        grid=of_patient("results/samples/{sample}/fraction.grid.tsv.gz"),
+        profile=of_patient("results/samples/{sample}/profile.tsv.gz"),
+        segments=of_patient("results/samples/{sample}/segments.tsv"),
+        genes=of_patient("results/samples/{sample}/genes.tsv"),
+        dispersion=branch(len(panel) > 0, then="results/reference/pon.dispersion.tsv"),
+        normals=branch(len(panel) > 0, then="results/reference/pon.normals.tsv.gz"),
         sites=sites_of_patient,
     output:
         track="results/patients/{patient}/track.tsv",
@@ -21,7 +21,7 @@ rule track:
         mem_mb=2000,
         runtime=30,
     params:
-        samples=of_patient("{item.sample}"),
+        samples=of_patient("{sample}"),
         days=days,
         files=given,
         settings=flags("track", "identity"),
@@ -33,10 +33,10 @@ rule track:
 
 rule criteria:
     input:
-        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
-        grid=of_patient("results/samples/{item.sample}/fraction.grid.tsv.gz"),
-        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
-        mutations=of_patient("results/samples/{item.sample}/mutations.tsv"),
+        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
+        grid=of_patient("results/samples/{sample}/fraction.grid.tsv.gz"),
+        genes=of_patient("results/samples/{sample}/genes.tsv"),
+        mutations=of_patient("results/samples/{sample}/mutations.tsv"),
         track="results/patients/{patient}/track.tsv",
         rules=criteria_file,
     output:
@@ -51,7 +51,7 @@ rule criteria:
         mem_mb=1000,
         runtime=20,
     params:
-        samples=of_patient("{item.sample}"),
+        samples=of_patient("{sample}"),
         files=given,
         settings=flags("criteria"),
     shell:
@@ -67,13 +67,13 @@ rule report:
         criteria="results/patients/{patient}/criteria.tsv",
         alterations="results/patients/{patient}/alterations.tsv",
         strata="results/patients/{patient}/strata.tsv",
-        profile=of_patient("results/samples/{item.sample}/profile.tsv.gz"),
-        segments=of_patient("results/samples/{item.sample}/segments.tsv"),
-        fraction=of_patient("results/samples/{item.sample}/fraction.tsv"),
-        solutions=of_patient("results/samples/{item.sample}/solutions.tsv"),
-        genes=of_patient("results/samples/{item.sample}/genes.tsv"),
-        mutations=of_patient("results/samples/{item.sample}/mutations.tsv"),
-        qc=of_patient("results/samples/{item.sample}/qc.tsv"),
+        profile=of_patient("results/samples/{sample}/profile.tsv.gz"),
+        segments=of_patient("results/samples/{sample}/segments.tsv"),
+        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
+        solutions=of_patient("results/samples/{sample}/solutions.tsv"),
+        genes=of_patient("results/samples/{sample}/genes.tsv"),
+        mutations=of_patient("results/samples/{sample}/mutations.tsv"),
+        qc=of_patient("results/samples/{sample}/qc.tsv"),
     output:
         html=report(
             "results/patients/{patient}/report.html",
@@ -91,7 +91,7 @@ rule report:
         mem_mb=2000,
         runtime=30,
     params:
-        samples=of_patient("{item.sample}"),
+        samples=of_patient("{sample}"),
     shell:
         "ctcnv report --patient {wildcards.patient} --track {input.track}"
         " --samples {params.samples} --profile {input.profile}"

@@ -26,9 +26,7 @@ rule bins:
 
 rule pon:
     input:
-        counts=collect(
-            "results/samples/{sample}/counts.tsv.gz", sample=normals["sample"]
-        ),
+        counts=collect("results/samples/{sample}/counts.tsv.gz", sample=panel),
         bins="results/reference/bins.tsv.gz",
         genes="results/reference/genes.tsv",
     output:

@@ -3,7 +3,7 @@
 
 rule count:
     input:
-        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        bam=cell("bam"),
         bins="results/reference/bins.tsv.gz",
         reference=branch(
             config["reference"]["fasta"], then=config["reference"]["fasta"]
@@ -17,24 +17,26 @@ rule count:
     benchmark:
         "benchmarks/{sample}/count.tsv"
     wildcard_constraints:
-        sample=one_of(from_bam["sample"]),
+        sample=one_of(from_bam, from_counts),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=count_mem_mb,
-        runtime=120,
+        runtime=count_minutes,
     params:
         files=given,
+        given_up=given_up("count"),
         settings=flags("count"),
     shell:
         "ctcnv count --sample {wildcards.sample} {params.files} {params.settings}"
         " --threads {threads} --output {output.counts}"
-        " --output-lengths {output.lengths} --output-reads {output.reads} 2> {log}"
+        " --output-lengths {output.lengths} --output-reads {output.reads}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule sites:
     input:
-        bam=lookup("sample == '{sample}'", within=from_bam, cols="bam"),
+        bam=cell("bam"),
         sites=branch(config["sites"], then=config["sites"]),
         reference=branch(
             config["reference"]["fasta"], then=config["reference"]["fasta"]
@@ -44,38 +46,43 @@ rule sites:
     log:
         "logs/{sample}/sites.log",
     wildcard_constraints:
-        sample=one_of(from_bam["sample"]),
+        sample=one_of(from_bam, from_counts),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=1000,
-        runtime=120,
+        runtime=count_minutes,
     params:
         files=given,
+        given_up=given_up("sites"),
         settings=flags("identity"),
     shell:
         "ctcnv sites --sample {wildcards.sample} {params.files} {params.settings}"
-        " --output {output.sites} 2> {log}"
+        " --output {output.sites}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule import_counts:
     input:
-        table=lookup("sample == '{sample}'", within=from_counts, cols="counts"),
+        table=cell("counts"),
         bins="results/reference/bins.tsv.gz",
     output:
         counts="results/samples/{sample}/counts.tsv.gz",
     log:
         "logs/{sample}/import.log",
     wildcard_constraints:
-        sample=one_of(from_counts["sample"]),
+        sample=one_of(from_counts, from_bam),
     conda:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=1000,
         runtime=20,
+    params:
+        given_up=given_up("import"),
     shell:
         "ctcnv import --sample {wildcards.sample} --table {input.table:q}"
-        " --bins {input.bins} --output {output.counts} 2> {log}"
+        " --bins {input.bins} --output {output.counts}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule call:
@@ -83,17 +90,14 @@ rule call:
         counts="results/samples/{sample}/counts.tsv.gz",
         bins="results/reference/bins.tsv.gz",
         genes="results/reference/genes.tsv",
-        pon=branch(len(normals) > 0, then="results/reference/pon.tsv.gz"),
-        dispersion=branch(len(normals) > 0, then="results/reference/pon.dispersion.tsv"),
-        waves=branch(len(normals) > 0, then="results/reference/pon.waves.tsv.gz"),
-        normals=branch(len(normals) > 0, then="results/reference/pon.normals.tsv.gz"),
-        pon_genes=branch(len(normals) > 0, then="results/reference/pon.genes.tsv"),
+        pon=branch(len(panel) > 0, then="results/reference/pon.tsv.gz"),
+        dispersion=branch(len(panel) > 0, then="results/reference/pon.dispersion.tsv"),
+        waves=branch(len(panel) > 0, then="results/reference/pon.waves.tsv.gz"),
+        normals=branch(len(panel) > 0, then="results/reference/pon.normals.tsv.gz"),
+        pon_genes=branch(len(panel) > 0, then="results/reference/pon.genes.tsv"),
         reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
         lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
-        variants=branch(
-            has_variants,
-            then=lookup("sample == '{sample}'", within=with_variants, cols="variants"),
-        ),
+        variants=cell("variants"),
     output:
         profile="results/samples/{sample}/profile.tsv.gz",
         segments="results/samples/{sample}/segments.tsv",
@@ -114,6 +118,7 @@ rule call:
         runtime=30,
     params:
         files=given,
+        given_up=given_up("call"),
         person=person,
         settings=flags("normalize", "segment", "fraction", "mutations", "genes", "qc"),
     shell:
@@ -122,7 +127,8 @@ rule call:
         " --output-segments {output.segments} --output-fraction {output.fraction}"
         " --output-mutations {output.mutations}"
         " --output-grid {output.grid} --output-solutions {output.solutions}"
-        " --output-genes {output.genes} --output-qc {output.qc} 2> {log}"
+        " --output-genes {output.genes} --output-qc {output.qc}"
+        " --record-failure {params.given_up} 2> {log}"
 
 
 rule plot:

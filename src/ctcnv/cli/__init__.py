@@ -21,6 +21,7 @@ from ctcnv import __version__
 
 #: The steps in the order in which they are used; the word is module, log, rule and manual chapter.
 STEPS: dict[str, str] = {
+    "run": "the whole workflow on your samples: check, run, sum up",
     "demo": "simulate a small cohort and run the whole workflow on it",
     "real": "run the workflow on real serial plasma against real healthy plasma",
     "simulate": "write BAMs, a reference and a sample sheet with known truth",
@@ -128,7 +129,7 @@ def _overview() -> str:
         "Steps, in the order in which they are used:",
         *(f"  {step:<{width}}  {text}" for step, text in STEPS.items()),
         "",
-        "A whole cohort: edit config/samples.tsv and config/config.yaml, then snakemake --cores N.",
+        "A whole cohort: edit config/samples.tsv and config/config.yaml, then ctcnv run.",
         "For research use only; not for diagnosis.",
     ]
     return "\n".join(lines)

@@ -10,6 +10,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from ctcnv.cli import failure
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import (
     FractionSettings,
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-mutations", type=Path, metavar="FILE", help="mutations.tsv")
     for name in ("profile", "segments", "fraction", "grid", "solutions", "genes", "qc"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
+    failure.add_arguments(parser)
     add_settings(
         parser, NormalizeSettings, SegmentSettings, FractionSettings, MutationsSettings,
         GenesSettings, QcSettings,
@@ -57,7 +59,22 @@ def add_inputs(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read, compute, write."""
+    """Read, compute, write; the reason instead of values where the sample cannot be analysed."""
+    why = args.given_up
+    if why is None:
+        try:
+            _call(args, None)
+        except failure.OF_THE_FILE as error:
+            why = failure.recorded(
+                args, error, files=(args.counts, args.reads, args.lengths, args.variants)
+            )
+    if why is not None:
+        # What is wrong with the bins, the panel or a setting is raised from here again.
+        _call(args, why)
+
+
+def _call(args: argparse.Namespace, why: str | None) -> None:
+    """All steps of a sample; of one that failed, ``why`` it did, no file but the bins is read."""
     from ctcnv import fraction, genes, mutations, normalize, qc, schema, segment
     from ctcnv.cli import sample as shared
     from ctcnv.cli.normalize import normalized
@@ -73,11 +90,12 @@ def run(args: argparse.Namespace) -> None:
             raise ValueError(f"--pon and --{name} go together: give both or neither")
     if args.variants is not None and args.output_mutations is None:
         raise ValueError("--variants needs --output-mutations, where each variant is accounted for")
-    reads = tables.read(args.reads, schema.READS) if args.reads else None
-    lengths = tables.read(args.lengths, schema.LENGTHS) if args.lengths else None
     gene_table = tables.read(args.genes, schema.GENE_TABLE)
-    given = variants.read(args.variants, sample=args.sample) if args.variants else None
-    made, counts, result = normalized(args)
+    made, short_share, result = normalized(args, why=why)
+    whole = failure.FAILED not in made.meta
+    reads = tables.read(args.reads, schema.READS) if args.reads and whole else None
+    lengths = tables.read(args.lengths, schema.LENGTHS) if args.lengths and whole else None
+    given = variants.read(args.variants, sample=args.sample) if args.variants and whole else None
     made.add("genes", gene_table)
     profile = result.profile
     bins = str(made.meta["bins"])
@@ -87,8 +105,11 @@ def run(args: argparse.Namespace) -> None:
     excess = shared.read_excess(args.pon_genes, made, bins=bins)
     normals = shared.libraries(args.normals, shared.read_normals(args.normals, made, bins=bins))
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
-    found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction,
-                              normals=normals)  # fmt: skip
+    if whole:
+        found = fraction.estimate(profile, dispersion=dispersion, settings=use_fraction,
+                                  normals=normals)  # fmt: skip
+    else:
+        found = fraction.failed(str(made.meta[failure.FAILED]))
     mutation_table = schema.MUTATIONS.empty()
     if given is not None:
         variants.require_genome(given, profile)
@@ -111,13 +132,13 @@ def run(args: argparse.Namespace) -> None:
         day=args.day,
         declared_sex=args.declared_sex,
         settings=use_qc,
-        fragments=result.fragments,
+        fragments=result.fragments if whole else None,
         usable_bp=qc.usable_bp(profile),
-        noise=result.noise,
+        noise=result.noise if whole else None,
         sex=result.sex,
         reads=None if reads is None else reads.frame,
         lengths=None if lengths is None else lengths.frame,
-        short_share=normalize.short_share(counts.frame),
+        short_share=short_share,
         fraction=row,
         genes=called,
     )

@@ -8,6 +8,7 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import CohortSettings
 
@@ -24,9 +25,10 @@ TABLES = ("samples", "patients", "genes", "statistics")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The tables of all patients in, those of the cohort out."""
     parser.add_argument("--tracks", type=Path, nargs="+", required=True, metavar="FILE",
-                        help="track of each patient")  # fmt: skip
+                        help="track of each patient; a path with {patient} is one per patient of "
+                        "the table of --qc")  # fmt: skip
     parser.add_argument("--genes", type=Path, nargs="+", required=True, metavar="FILE",
-                        help="genes of each plasma sample")  # fmt: skip
+                        help="genes of each plasma sample, or a path with {sample}")  # fmt: skip
     parser.add_argument("--qc", type=Path, required=True, metavar="FILE",
                         help="the cohort's table, from ctcnv qc")  # fmt: skip
     parser.add_argument("--clinical", type=Path, metavar="FILE",
@@ -44,9 +46,11 @@ def run(args: argparse.Namespace) -> None:
     from ctcnv.io import clinical, tables, trials
 
     use = settings(args, CohortSettings)
+    qc = tables.read(args.qc, schema.QC)
+    plasma = qc.frame[qc.frame["role"] == "plasma"].sort_values(["patient", "day", "sample"])
     tracks, rules = {}, {}
     inputs = {}
-    for path in args.tracks:
+    for path in filled(args.tracks, patient=plasma["patient"].unique().tolist()):
         stored = tables.read(path, schema.TRACK)
         patient = stored.require("patient")
         if patient in tracks:
@@ -62,11 +66,10 @@ def run(args: argparse.Namespace) -> None:
         )
     target_day, window_days = days.pop()
     genes = {}
-    for path in args.genes:
+    for path in filled(args.genes, sample=plasma["sample"].tolist()):
         stored = tables.read(path, schema.GENES)
         genes[stored.require("sample")] = stored.frame
         inputs[f"genes.{stored.require('sample')}"] = stored.digest
-    qc = tables.read(args.qc, schema.QC)
     inputs["qc"] = qc.digest
     given = None
     if args.clinical is not None:

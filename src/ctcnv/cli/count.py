@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli import failure
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import CountSettings
 
@@ -49,11 +50,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="counts.tsv.gz")
     parser.add_argument("--output-lengths", type=Path, required=True, metavar="lengths.tsv")
     parser.add_argument("--output-reads", type=Path, required=True, metavar="reads.tsv")
+    failure.add_arguments(parser)
     add_settings(parser, CountSettings)
 
 
 def run(args: argparse.Namespace) -> int | None:
     """Read the bins and the BAM, count, write the three tables."""
+    from ctcnv.io import tables
+
+    chosen = settings(args, CountSettings)
+    stored, bins = tables.read_bins(args.bins, only=("chrom", "start", "end"))
+    why = args.given_up
+    if why is None:
+        try:
+            _count(args, chosen, stored, bins)
+        except failure.OF_THE_FILE as error:
+            why = failure.recorded(args, error, files=(args.bam, args.reference))
+    if why is not None:
+        _write_failed(args, chosen, bins, why)
+    return None
+
+
+def _write_failed(args: argparse.Namespace, chosen: CountSettings, bins: str, why: str) -> None:
+    """The three tables without a row: nothing is known of the sample, which is not zero."""
+    from ctcnv.io import tables
+    from ctcnv.schema import COUNTS, LENGTHS, READS
+
+    meta = {"sample": args.sample, "bins": bins, "settings.count": chosen.as_dict(),
+            failure.FAILED: f"not counted: {why}"}  # fmt: skip
+    tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta)
+    tables.write(args.output_lengths, LENGTHS, LENGTHS.empty(), meta=meta)
+    tables.write(args.output_reads, READS, READS.empty(), meta=meta)
+
+
+def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins: str) -> None:
     import pandas as pd
 
     from ctcnv import bins as bins_step
@@ -61,8 +91,6 @@ def run(args: argparse.Namespace) -> int | None:
     from ctcnv.io import bam, tables
     from ctcnv.schema import COUNTS, LENGTHS, READS
 
-    chosen = settings(args, CountSettings)
-    stored, bins = tables.read_bins(args.bins, only=("chrom", "start", "end"))
     frame, regions = stored.frame, None
     if args.region is not None:
         frame = _touched(frame, args.region)
@@ -105,7 +133,6 @@ def run(args: argparse.Namespace) -> int | None:
     tables.write(args.output, COUNTS, table, meta=meta)
     tables.write(args.output_lengths, LENGTHS, counts.lengths_table(), meta=meta)
     tables.write(args.output_reads, READS, counts.reads_table(), meta=meta)
-    return None
 
 
 def _touched(frame: pd.DataFrame, region: str) -> pd.DataFrame:

@@ -12,8 +12,12 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ctcnv.cli import failure
+
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ctcnv.io.tables import Stored
 
 log = logging.getLogger(__name__)
 
@@ -24,16 +28,34 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, metavar="bins.tsv.gz")
     parser.add_argument("--sample", required=True, metavar="NAME")
     parser.add_argument("--output", type=Path, required=True, metavar="counts.tsv.gz")
+    failure.add_arguments(parser)
 
 
 def run(args: argparse.Namespace) -> int | None:
     """Read the table and the bins, re-bin, write the counts."""
+    from ctcnv.io import tables
+    from ctcnv.schema import COUNTS
+
+    stored, bins = tables.read_bins(args.bins)
+    why = args.given_up
+    if why is None:
+        try:
+            _import(args, stored, bins)
+        except failure.OF_THE_FILE as error:
+            why = failure.recorded(args, error, files=(args.table,))
+    if why is not None:
+        meta = {"sample": args.sample, "bins": bins, "settings.count": {"source": "import"},
+                failure.FAILED: f"not imported: {why}"}  # fmt: skip
+        tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta)
+    return None
+
+
+def _import(args: argparse.Namespace, stored: Stored, bins: str) -> None:
     import pandas as pd
 
     from ctcnv.io import tables, wig
     from ctcnv.schema import COUNTS
 
-    stored, bins = tables.read_bins(args.bins)
     atoms = stored.frame[["chrom", "start", "end"]]
     text = wig.read_text(args.table)
     meta: dict[str, Any] = {"settings.count": {"source": "import"}}
@@ -69,7 +91,6 @@ def run(args: argparse.Namespace) -> int | None:
         table["short"] = table[["short", "fragments"]].min(axis="columns")
     tables.write(args.output, COUNTS, table, meta=meta,
                  inputs={"table": tables.sha256_file(args.table)})  # fmt: skip
-    return None
 
 
 def _check_sample(found: str, wanted: str) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli import failure
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 
 if TYPE_CHECKING:
     import pandas as pd
+
+log = logging.getLogger(__name__)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,21 +46,29 @@ def run(args: argparse.Namespace) -> None:
     bins, identity = tables.read_bins(args.bins)
     gene_table = tables.read(args.genes, schema.GENE_TABLE)
     digests: dict[str, str] = {}
+    failed: dict[str, str] = {}
     filters = ""
     # Of each table only what is needed stays in memory.
     observed = np.zeros((len(args.counts), len(bins.frame)), dtype=np.int32)
-    for i, path in enumerate(args.counts):
+    for path in args.counts:
         stored = tables.read(path, schema.COUNTS, only=("fragments",))
         name = stored.require("sample")
-        if name in digests:
+        if name in digests or name in failed:
             raise ValueError(f"normal {name!r} is given twice; names must be unique")
+        if failure.FAILED in stored.meta:
+            failed[name] = stored.meta[failure.FAILED]
+            log.warning("normal %s is left out: %s", name, failed[name])
+            continue
         filters = filters or stored.require("settings.count")
         tables.require_bins(stored, identity, of="the reference")
         shared.same_filters(stored, filters, of=f"normal {next(iter(digests), name)}")
         digests[name] = stored.digest
-        observed[i] = stored.frame["fragments"].to_numpy()
+        observed[len(digests) - 1] = stored.frame["fragments"].to_numpy()
+    if not digests:
+        name, why = next(iter(failed.items()))
+        raise ValueError(f"no normal can be used for the panel: {name} {why}")
     result = pon.build(
-        observed,
+        observed[: len(digests)],
         list(digests),
         bins.frame,
         gene_table.frame,
@@ -78,7 +90,7 @@ def run(args: argparse.Namespace) -> None:
         | {f"counts.{name}": digest for name, digest in digests.items()},
     )
     made.write(args.output_dispersion, schema.DISPERSION, result.dispersion)
-    made.write(args.output_donors, schema.DONORS, result.donors)
+    made.write(args.output_donors, schema.DONORS, pon.with_failed(result.donors, failed))
     made.write(args.output_genes, schema.PON_GENES, result.genes)
     made.write(args.output_normals, schema.NORMALS, result.normals)
     made.write(args.output_waves, schema.WAVES, result.waves)

@@ -8,6 +8,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli.failure import FAILED
+from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import QcSettings
 
@@ -24,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=Path, required=True, metavar="samples.tsv")
     parser.add_argument(
         "--plasma", type=Path, nargs="*", default=[], metavar="qc.tsv",
-        help="the rows that ctcnv call wrote",
+        help="the rows that ctcnv call wrote; a path with {sample} is one per plasma sample of the "
+        "sheet, here and below, and with {patient} one per patient",
     )  # fmt: skip
     parser.add_argument(
         "--normals-reads", type=Path, nargs="*", default=[], metavar="reads.tsv"
@@ -50,18 +53,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     """Join the rows of the plasma samples and make those of the normals, in the sheet's order."""
+    import pandas as pd
+
     from ctcnv import multiqc, qc
     from ctcnv.io import sheet, tables
     from ctcnv.schema import DONORS, LENGTHS, QC, READS, is_autosome
 
     chosen = settings(args, QcSettings)
     samples = sheet.read(args.samples, look_for_files=False)
+    of_plasma = samples[samples["role"] == "plasma"]
+    names = of_plasma["sample"].tolist()
+    counted = samples[(samples["role"] == "normal") & samples["bam"].notna()]["sample"].tolist()
+    patients = sorted(of_plasma["patient"].unique())
     plasma = {
         stored.require("sample"): stored.frame
-        for stored in (tables.read(path, QC) for path in args.plasma)
+        for stored in (tables.read(path, QC) for path in filled(args.plasma, sample=names))
     }
-    reads = _by_sample([tables.read(path, READS) for path in args.normals_reads])
-    lengths = _by_sample([tables.read(path, LENGTHS) for path in args.normals_lengths])
+    of_reads, of_lengths = (
+        filled(paths, sample=counted) for paths in (args.normals_reads, args.normals_lengths)
+    )
+    reads = _by_sample([tables.read(path, READS) for path in of_reads])
+    lengths = _by_sample([tables.read(path, LENGTHS) for path in of_lengths])
     donors = None if args.donors is None else tables.read(args.donors, DONORS).frame
     usable_bp = None
     if args.bins is not None:
@@ -72,9 +84,13 @@ def run(args: argparse.Namespace) -> int | None:
     def normal(person: pd.Series) -> pd.DataFrame:
         name = person["sample"]
         found = None if donors is None else donors[donors["sample"] == name]
-        if found is None or found.empty:
+        if found is None:
             return absent(person)
+        if found.empty:
+            return outside(person)
         donor = found.iloc[0]
+        if pd.isna(donor["fragments"]):
+            return absent(person, reason=donor["reason"])
         histogram = lengths.get(name)
         return qc.row(
             sample=name,
@@ -90,7 +106,25 @@ def run(args: argparse.Namespace) -> int | None:
             warnings=[] if donor["used"] else [f"left out of the panel: {donor['reason']}"],
         )
 
-    def absent(person: pd.Series) -> pd.DataFrame:
+    def outside(person: pd.Series) -> pd.DataFrame:
+        """A normal that was counted and is no part of the panel."""
+        counted, histogram = reads.get(person["sample"]), lengths.get(person["sample"])
+        failed = None if counted is None else counted.meta.get(FAILED)
+        if failed is not None:
+            return absent(person, reason=failed)
+        return qc.row(
+            sample=person["sample"],
+            role="normal",
+            settings=chosen,
+            declared_sex=person["sex"],
+            reads=None if counted is None else counted.frame,
+            lengths=None if histogram is None else histogram.frame,
+            warnings=["not part of the panel, which is kept as it was made"],
+        )
+
+    def absent(
+        person: pd.Series, *, reason: str = "no results for this sample; see its log"
+    ) -> pd.DataFrame:
         return qc.row(
             sample=person["sample"],
             role=person["role"],
@@ -98,7 +132,7 @@ def run(args: argparse.Namespace) -> int | None:
             patient=person["patient"],
             day=person["day"],
             declared_sex=person["sex"],
-            failures=["no results for this sample; see its log"],
+            failures=[reason],
         )
 
     rows = []
@@ -109,7 +143,7 @@ def run(args: argparse.Namespace) -> int | None:
             rows.append(plasma[person["sample"]])
         else:
             rows.append(absent(person))
-    table = qc.flag(qc.join(rows), _strangers(args.tracks))
+    table = qc.flag(qc.join(rows), _strangers(filled(args.tracks, patient=patients)))
     tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()})
     if args.output_multiqc is not None:
         for path, content in zip(

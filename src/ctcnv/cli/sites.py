@@ -10,6 +10,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from ctcnv.cli import failure
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import IdentitySettings
 
@@ -25,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--reference", type=Path, metavar="FASTA", help="the FASTA a CRAM was made with"
     )
     parser.add_argument("--output", type=Path, required=True, metavar="sites.tsv.gz")
+    failure.add_arguments(parser)
     add_settings(parser, IdentitySettings)
 
 
@@ -35,8 +37,17 @@ def run(args: argparse.Namespace) -> None:
 
     use = settings(args, IdentitySettings)
     wanted = sites.read(args.sites, settings=use)
-    found = sites.seen(args.bam, wanted, reference=args.reference, settings=use)
-    meta = {"sample": args.sample, "settings.identity": use.as_dict(), "sites": len(wanted)}
+    meta: dict[str, object] = {
+        "sample": args.sample, "settings.identity": use.as_dict(), "sites": len(wanted)
+    }  # fmt: skip
+    found, why = SITES.empty(), args.given_up
+    if why is None:
+        try:
+            found = sites.seen(args.bam, wanted, reference=args.reference, settings=use)
+        except failure.OF_THE_FILE as error:
+            why = failure.recorded(args, error, files=(args.bam, args.reference))
+    if why is not None:
+        meta[failure.FAILED] = why
     tables.write(args.output, SITES, found, meta=meta,
                  inputs={"sites": tables.sha256_file(args.sites)})  # fmt: skip
     log.info("%s of %s sites have a read", f"{len(found):,}", f"{len(wanted):,}")

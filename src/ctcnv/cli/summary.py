@@ -1,14 +1,16 @@
-"""The last words of ``ctcnv demo`` and ``ctcnv real``: a small table and where the reports are."""
+"""The last words of ``ctcnv run``, ``demo`` and ``real``: a small table, where the reports are."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from ctcnv.cli.failure import FAILED
 from ctcnv.io import tables
-from ctcnv.schema import FRACTION, GENES
+from ctcnv.schema import FRACTION, GENES, QC
 
 HEADER = ("sample", "day", "TF", "95 %", "ploidy", "status", "ERBB2 copies", "95 %", "call")
 
@@ -80,3 +82,65 @@ def aligned(rows: Sequence[Sequence[str]]) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     )
+
+
+# Of a run ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sample or a patient came out: ok, not evaluable or failed, with the reason."""
+
+    name: str
+    outcome: str
+    reason: str
+
+
+def outcomes(directory: Path, samples: pd.DataFrame) -> list[Outcome]:
+    """Every sample of a sheet, then what is missing of patients and cohort, by the tables there.
+
+    ``failed``: the file could not be used, or a job did not end. ``not evaluable``: analysed, and
+    nothing can be said.
+    """
+    results = directory / "results"
+    found = [_of_sample(results / "samples" / name, name, role)
+             for name, role in zip(samples["sample"], samples["role"], strict=True)]  # fmt: skip
+    plasma = samples[samples["role"] == "plasma"]
+    for patient in sorted(plasma["patient"].unique()):
+        if not (results / "patients" / patient / "report.html").is_file():
+            found.append(Outcome(f"patient {patient}", "failed", f"no report; see logs/{patient}"))
+    for name in ("qc.tsv", "cohort/cohort.html"):
+        if not (results / name).is_file():
+            found.append(Outcome("cohort", "failed", f"no results/{name}; see logs/cohort"))
+    return found
+
+
+def _of_sample(folder: Path, name: str, role: str) -> Outcome:
+    path = folder / ("qc.tsv" if role == "plasma" else "counts.tsv.gz")
+    if not path.is_file():
+        return Outcome(name, "failed", f"no results; see logs/{name}")
+    try:
+        known = tables.preamble(path)
+        if FAILED in known:
+            return Outcome(name, "failed", known[FAILED])
+        row = tables.read(path, QC).frame.iloc[0] if role == "plasma" else None
+    except ValueError as error:
+        return Outcome(name, "failed", str(error))
+    if row is not None and row["status"] == "failed":
+        return Outcome(name, "not evaluable", str(row["reason"]))
+    return Outcome(name, "ok", "")
+
+
+def of_run(found: Sequence[Outcome], *, most: int) -> str:
+    """The samples that need a look, one line each, and how many of each outcome there are."""
+    odd = [each for each in found if each.outcome != "ok"]
+    rows = [("sample", "outcome", "reason")]
+    rows += [(each.name, each.outcome, each.reason) for each in odd[:most]]
+    lines = [aligned(rows), ""] if odd else []
+    if len(odd) > most:
+        lines.insert(1, f"and {len(odd) - most} more, see results/qc.tsv")
+    counts = {word: sum(each.outcome == word for each in found)
+              for word in ("ok", "not evaluable", "failed")}  # fmt: skip
+    lines.append(", ".join(f"{n} {word}" for word, n in counts.items()) + "; see results/qc.tsv,"
+                 " results/cohort/cohort.html and results/patients/*/report.html")  # fmt: skip
+    return "\n".join(lines)

@@ -1,21 +1,42 @@
-"""Run the repository's workflow in a directory, with one line per finished job.
+"""Run the repository's workflow in a directory and follow what it says.
 
-Shared by ``ctcnv demo`` and ``ctcnv real``; for data of your own, call snakemake.
+Shared by ``ctcnv run``, ``ctcnv demo`` and ``ctcnv real``. Snakemake is started with a list of
+arguments, never by a shell. Its words go to a file and are read from there: a launcher that dies,
+or a terminal that is closed, takes nothing away from under it.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import json
+import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import ctcnv
 
 #: Lines of a failed job's log, or of Snakemake's own words, that are shown.
 TAIL = 15
+#: Snakemake's words of the latest run, below its directory.
+WORDS = Path("logs") / "run.log"
+#: Held by a run and by its Snakemake, so that nothing else starts while either lives.
+LOCK = Path(".snakemake") / "ctcnv.lock"
+#: What a run notes of itself for the next one, as long as it has not ended.
+NOTE = Path(".snakemake") / "ctcnv.run.json"
+#: Seconds between two looks at what Snakemake said.
+PAUSE = 0.2
+#: Seconds that the jobs of an earlier run have to end after they were cancelled.
+CANCEL_SECONDS = 120
 
 
 def root() -> Path:
@@ -29,70 +50,245 @@ def root() -> Path:
     return found
 
 
+def command(directory: Path, configs: Sequence[Path], more: Sequence[str]) -> list[str]:
+    """Snakemake's command line; ``configs`` are laid over each other."""
+    # Snakemake takes every word that follows --configfile, so it stands before another flag.
+    return [
+        sys.executable, "-m", "snakemake",
+        "--snakefile", str(root() / "Snakefile"),
+        "--directory", str(directory),
+        "--configfile", *map(str, configs),
+        "--scheduler", "greedy",
+        "--rerun-incomplete",
+        "--nocolor",
+        *more,
+    ]  # fmt: skip
+
+
 def run(directory: Path, *, config: Path, cores: int) -> int:
     """Run the workflow in ``directory`` with ``config`` laid over the repository's config.yaml.
 
     Gives Snakemake's exit code; what failed is shown on stderr.
     """
-    repository = root()
-    command = [
-        sys.executable, "-m", "snakemake",
-        "--snakefile", str(repository / "Snakefile"),
-        "--directory", str(directory),
-        "--cores", str(cores),
-        "--scheduler", "greedy",
-        "--rerun-incomplete",
-        "--nocolor",
-        "--configfile", str(repository / "config" / "config.yaml"), str(config),
-    ]  # fmt: skip
     progress = Progress()
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
-        assert process.stdout is not None
-        for line in progress.read(process.stdout):
-            print(line, file=sys.stderr, flush=True)
-    if process.returncode:
+    configs = [root() / "config" / "config.yaml", config.absolute()]
+    with held(directory):
+        code = follow(
+            command(directory, configs, ["--cores", str(cores)]), directory, progress,
+            lambda line: print(line, file=sys.stderr, flush=True),
+        )  # fmt: skip
+    if code:
         print("\n".join(progress.failure(directory)), file=sys.stderr)
+    return code
+
+
+@contextlib.contextmanager
+def held(directory: Path) -> Iterator[None]:
+    """Keep other runs out of ``directory``; ValueError when one is going on there."""
+    path = directory / LOCK
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ValueError(
+                f"a run is going on in {directory} (its words: {directory / WORDS}); wait for its "
+                "end, or stop it first"
+            ) from None
+        except OSError:
+            pass  # a file system without locks; Snakemake has one of its own
+        os.set_inheritable(handle.fileno(), True)
+        (directory / WORDS).unlink(missing_ok=True)
+        yield
+
+
+def follow(
+    words: Sequence[str], directory: Path, progress: Progress, show: Callable[[str], None],
+    idle: Callable[[], None] = lambda: None,
+) -> int:  # fmt: skip
+    """Run Snakemake to its end; gives its exit code.
+
+    ``show`` gets a line for each finished job, ``idle`` is called between two looks. SIGINT and
+    SIGTERM are passed on: to all of its processes as a terminal does, or to Snakemake alone, which
+    then waits for the jobs that run.
+    """
+    log = directory / WORDS
+    log.parent.mkdir(parents=True, exist_ok=True)
+    note = directory / NOTE
+    with log.open("ab") as out, log.open("rb") as said:
+        said.seek(0, os.SEEK_END)  # behind the words of an earlier round
+        process = subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
+            start_new_session=True, close_fds=False,
+        )  # fmt: skip
+        _note(note, process.pid, progress)
+        known = progress.cluster_id
+        with _passed_on(process, progress):
+            running = True
+            while running:
+                running = process.poll() is None
+                for line in progress.read(_new_lines(said)):
+                    show(line)
+                if progress.cluster_id != known:
+                    known = progress.cluster_id
+                    _note(note, process.pid, progress)
+                idle()
+                if running:
+                    time.sleep(PAUSE)
+    note.unlink(missing_ok=True)
     return process.returncode
+
+
+def _note(path: Path, pid: int, progress: Progress) -> None:
+    from ctcnv.io.tables import write_text
+
+    write_text(path, json.dumps({"pid": pid, "jobs": progress.cluster_id}))
+
+
+def _new_lines(handle: IO[bytes]) -> Iterator[str]:
+    """The whole lines written since the last look; the rest of a line is waited for."""
+    while line := handle.readline():
+        if not line.endswith(b"\n"):
+            handle.seek(-len(line), os.SEEK_CUR)
+            return
+        yield line.decode(errors="replace")
+
+
+@contextlib.contextmanager
+def _passed_on(process: subprocess.Popen[bytes], progress: Progress) -> Iterator[None]:
+    """Pass SIGINT and SIGTERM on to Snakemake while it runs."""
+
+    def interrupt(*_: object) -> None:
+        progress.signal = signal.SIGINT
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+
+    def terminate(*_: object) -> None:
+        progress.signal = signal.SIGTERM
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+
+    before = {
+        number: signal.signal(number, handler)
+        for number, handler in ((signal.SIGINT, interrupt), (signal.SIGTERM, terminate))
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def clear(directory: Path, unlock: Sequence[str], say: Callable[[str], None]) -> None:
+    """Make good what a run left behind that was killed: its cluster jobs and Snakemake's lock.
+
+    To be called while ``held``. Jobs that go on would write the files that the new run writes.
+    Raises ValueError when they do not end.
+    """
+    note = directory / NOTE
+    if not note.is_file():
+        return
+    try:
+        jobs = json.loads(note.read_text()).get("jobs")
+    except (ValueError, AttributeError):
+        jobs = None
+    if jobs and re.fullmatch(r"[\w-]+", jobs) and shutil.which("scancel"):
+        say("an earlier run was killed; its cluster jobs are cancelled")
+        _cancel(jobs)
+    if any((directory / ".snakemake" / "locks").glob("*")):
+        say("an earlier run was killed; its lock is taken away")
+        done = subprocess.run(unlock, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ValueError(f"snakemake --unlock: {' '.join(done.stderr.split())[-300:]}")
+    note.unlink(missing_ok=True)
+
+
+def _cancel(name: str) -> None:
+    """Cancel the Slurm jobs of this name and wait until none is left."""
+    end = time.monotonic() + CANCEL_SECONDS
+    while time.monotonic() < end:
+        try:
+            subprocess.run(["scancel", f"--name={name}"], capture_output=True, timeout=30,
+                           check=False)  # fmt: skip
+            left = subprocess.run(
+                ["squeue", "--noheader", f"--name={name}", "--format=%i"], capture_output=True,
+                text=True, timeout=30, check=False,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired:
+            continue
+        if left.returncode == 0 and not left.stdout.strip():
+            return
+        time.sleep(1)
+    raise ValueError(
+        f"the cluster jobs of an earlier run do not end; see squeue --name={name}, then start again"
+    )
 
 
 @dataclass
 class Progress:
     """What Snakemake's messages say about jobs: which one finished, and which one failed."""
 
-    said: list[str] = field(default_factory=list)
+    said: deque[str] = field(default_factory=lambda: deque(maxlen=200))
     jobs: dict[str, str] = field(default_factory=dict)
-    failed: list[tuple[str, str]] = field(default_factory=list)
+    planned: dict[str, int] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+    done: int = 0
+    total: int = 0
+    cluster_id: str | None = None
+    signal: int | None = None
+    _rule: str = ""
+    _job: str = ""
+    _erring: bool = False
+    _planning: bool = False
 
     def read(self, lines: Iterable[str]) -> Iterator[str]:
         """A line ``k of n: rule name`` for each finished job."""
-        rule = job = ""
-        erring = False
         for line in map(str.rstrip, lines):
             self.said.append(line)
-            if match := re.match(r"(Error in |local)?rule (\w+):", line):
-                erring = match[1] == "Error in "
-                rule = match[2]
+            if self._planning:
+                self._planning = self._plan(line)
+            elif line == "Job stats:":
+                self._planning, self.planned = True, {}
+            elif match := re.match(r"(Error in |local| {8}| {4})?rule (\w+):", line):
+                # Eight blanks: a job of a group that failed; four: of one that begins.
+                self._erring = match[1] in ("Error in ", 8 * " ")
+                self._rule = match[2]
             elif match := re.match(r" +jobid: (\d+)", line):
-                job = match[1]
-                self.jobs.setdefault(job, rule)
+                self._job = match[1]
+                self.jobs.setdefault(self._job, self._rule)
             elif match := re.match(r" +wildcards: (.+)", line):
-                self.jobs[job] = f"{rule} {re.sub(r'[a-z]+=', '', match[1])}"
-            elif erring and (match := re.match(r" +log: (.+?)(?: \(check log.*)?$", line)):
-                self.failed.append((self.jobs.get(job, rule), match[1]))
+                self.jobs[self._job] = f"{self._rule} {re.sub(r'[a-z]+=', '', match[1])}"
+            elif self._erring and (
+                match := re.match(r" +log: (.+?)(?: \(check log.*)?$", line)
+            ):  # of a job that fails at each try, the last
+                self.failed[self.jobs.get(self._job, self._rule)] = match[1].split(", ")[0]
             elif match := re.match(r"Finished jobid: (\d+)", line):
-                job = match[1]
+                self._job, self._erring = match[1], False
+                # Of a job that a retry has finished nothing is left to say.
+                self.failed.pop(self.jobs.get(self._job, ""), None)
             elif match := re.match(r"(\d+) of (\d+) steps", line):
-                yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(job, '?')}"
+                self.done, self.total = int(match[1]), int(match[2])
+                yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(self._job, '?')}"
+            elif match := re.match(r"SLURM run ID: (\S+)", line):
+                self.cluster_id = match[1]
+
+    def _plan(self, line: str) -> bool:
+        """A line of the table of jobs; whether it goes on."""
+        if match := re.fullmatch(r"(\w+) +(\d+)", line):
+            if match[1] == "total":
+                self.total = int(match[2])
+                return False
+            self.planned[match[1]] = int(match[2])
+        return True
 
     def failure(self, directory: Path) -> list[str]:
         """What to show of a failed run: the end of each failed job's log, or the last words."""
         if not self.failed:
             words = [line for line in self.said if line.strip()]
-            return ["The workflow did not start:", *(f"  {line}" for line in words[-TAIL:])]
+            what = "stopped" if self.jobs else "did not start"
+            return [f"The workflow {what}:", *(f"  {line}" for line in words[-TAIL:])]
         shown = []
-        for job, log in self.failed:
+        for job, log in self.failed.items():
             path = directory / log
             text = path.read_text(errors="replace") if path.is_file() else "(it wrote no log)"
             shown.append(f"{job} failed; the end of {path}:")

@@ -20,6 +20,10 @@ from ctcnv.io.tables import write_text
 COLUMNS = ("sample", "patient", "role", "day", "bam", "counts", "variants", "sex", "batch")
 #: Columns without which no row can be understood; the others may be left out of a sheet.
 REQUIRED = ("sample", "role")
+#: Columns of results/given_up.tsv, which ``ctcnv run`` writes.
+GIVEN_UP = ("sample", "step", "reason")
+#: Names of the panel's normals, one a line, below the working directory; ``ctcnv run`` writes it.
+PANEL = "results/reference/panel.txt"
 FILES = ("bam", "counts", "variants")
 
 
@@ -71,6 +75,23 @@ def without_baseline(samples: pd.DataFrame) -> list[str]:
     plasma = samples[samples["role"] == "plasma"]
     first = plasma.groupby("patient")["day"].min()
     return sorted(str(patient) for patient in first.index[first > 0])
+
+
+def given_up(path: Path) -> dict[tuple[str, str], str]:
+    """Why a step of a sample was given up, by sample and step; nothing where there is no file."""
+    if not path.is_file():
+        return {}
+    rows = cells(path, columns=GIVEN_UP, required=GIVEN_UP)
+    return {(str(row["sample"]), str(row["step"])): str(row["reason"]) for _, row in rows}
+
+
+def panel_of(normals: Sequence[str]) -> list[str]:
+    """The normals that make up the panel: those that PANEL names, or all where it is not there."""
+    path = Path(PANEL)
+    if not path.is_file():
+        return list(normals)
+    kept = set(path.read_text().split())
+    return [name for name in normals if name in kept] or list(normals)
 
 
 def write(

@@ -190,6 +190,21 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
     return Stored(table.check(frame, source=str(path)), meta, digest, path)
 
 
+def preamble(path: Path) -> dict[str, str]:
+    """The values above a table, which is not read; ValueError when the file is damaged."""
+    found = {}
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
+            for line in handle:
+                if not line.startswith(b"##"):
+                    break
+                key, _, value = line.decode().removeprefix("##").rstrip("\n").partition("=")
+                found[key] = value
+    except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: damaged ({error}); make it again") from None
+    return found
+
+
 def _inflated(path: Path, data: bytes) -> bytes:
     """The bytes of a table, which are text."""
     try:
