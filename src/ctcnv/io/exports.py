@@ -7,12 +7,19 @@ from pathlib import Path
 
 import pandas as pd
 
-from ctcnv.io.tables import replacing, write_text
+from ctcnv.io.tables import inert, replacing, write_text
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """A table with a header and without a preamble; a missing value is an empty cell."""
-    write_text(path, frame.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
+    shown = frame.copy()
+    for name in frame.select_dtypes(["object", "string", "category"]).columns:
+        shown[name] = frame[name].map(_inert, na_action="ignore")
+    write_text(path, shown.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
+
+
+def _inert(value: object) -> object:
+    return inert(value) if isinstance(value, str) else value
 
 
 def write_bedgraph(path: Path, windows: pd.DataFrame, *, name: str) -> None:
