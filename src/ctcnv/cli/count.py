@@ -102,9 +102,13 @@ def run(args: argparse.Namespace) -> int | None:
     }
     table = frame[["chrom", "start", "end"]].assign(fragments=counts.fragments)
     table["short"] = pd.NA if counts.short is None else counts.short
-    tables.write(args.output, COUNTS, table, meta=meta)
-    tables.write(args.output_lengths, LENGTHS, counts.lengths_table(), meta=meta)
-    tables.write(args.output_reads, READS, counts.reads_table(), meta=meta)
+    made_from = {"bins": stored.digest}
+    for path, kind, frame in (
+        (args.output, COUNTS, table),
+        (args.output_lengths, LENGTHS, counts.lengths_table()),
+        (args.output_reads, READS, counts.reads_table()),
+    ):
+        tables.write(path, kind, frame, meta=meta, inputs=made_from)
     return None
 
 

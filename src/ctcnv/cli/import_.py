@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int | None:
     if not isinstance(short, type(pd.NA)):
         # Each column is rounded by itself: never more short fragments than fragments.
         table["short"] = table[["short", "fragments"]].min(axis="columns")
-    tables.write(args.output, COUNTS, table, meta=meta,
-                 inputs={"table": tables.sha256_file(args.table)})  # fmt: skip
+    made_from = {"table": tables.sha256_file(args.table), "bins": stored.digest}
+    tables.write(args.output, COUNTS, table, meta=meta, inputs=made_from)
     return None
 
 

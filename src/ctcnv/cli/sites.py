@@ -30,13 +30,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read the sites, then the file; write what was seen."""
-    from ctcnv.io import sites, tables
+    from ctcnv.io import bam, sites, tables
     from ctcnv.schema import SITES
 
     use = settings(args, IdentitySettings)
     wanted = sites.read(args.sites, settings=use)
+    with bam.reads(args.bam, reference=args.reference) as reads:
+        header = reads.header
     found = sites.seen(args.bam, wanted, reference=args.reference, settings=use)
-    meta = {"sample": args.sample, "settings.identity": use.as_dict(), "sites": len(wanted)}
+    meta = {"sample": args.sample, "settings.identity": use.as_dict(), "sites": len(wanted),
+            "bam.header": f"sha256:{header.digest}", "bam.size": header.size}  # fmt: skip
     tables.write(args.output, SITES, found, meta=meta,
                  inputs={"sites": tables.sha256_file(args.sites)})  # fmt: skip
     log.info("%s of %s sites have a read", f"{len(found):,}", f"{len(wanted):,}")
