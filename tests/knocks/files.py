@@ -56,6 +56,34 @@ def _file_too_large(_: Path) -> str:
     return f"refused: {line.partition('error: ')[2].strip()}"
 
 
+BIGWIG = """
+import resource, sys
+from pathlib import Path
+import numpy as np, pandas as pd
+from ctcnv.io import exports
+start = np.arange(5000) * 10
+pcn = np.random.default_rng(1).random(5000)
+frame = pd.DataFrame({"chrom": "chr1", "start": start, "end": start + 10, "pcn": pcn})
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+try:
+    exports.write_bigwig(Path("out/a.bw"), frame, lengths={"chr1": 50_000})
+except ValueError as error:
+    print(error)
+"""
+
+
+def _bigwig_too_large(_: Path) -> str:
+    line = "out/a.bw: could not be written whole; is the disk full?"
+    for limit in ("1", "2000", "20000"):
+        done = python("-c", BIGWIG, limit)
+        assert done.stdout.splitlines()[-1] == line, done
+        assert listed(Path("out")) == []
+    whole = python("-c", BIGWIG, "10000000")
+    assert whole.stdout == "", whole
+    assert listed(Path("out")) == ["a.bw"]
+    return f"refused: {line}"
+
+
 def _disk_full(_: Path) -> str:
     reads.write_bins(reads.CONTIGS, size_bp=2)
     reads.write_bam("a.bam", reads.pairs(3_000))
@@ -208,6 +236,8 @@ KNOCKS = [
     Knock("kill -9", "`ctcnv count` killed with SIGKILL at random moments, then run again",
           "no half file; the rerun is complete and the same", _killed),
     Knock("file too large", "a limit on the size of files", reads.LINE, _file_too_large),
+    Knock("bigWig too large", "the same while a bigWig is written, whose writer says nothing",
+          "one line, nothing written", _bigwig_too_large),
     Knock("read-only inputs", "BAM, CRAM and FASTA in a read-only folder", reads.SAME, _read_only),
     Knock("odd names", "spaces, quotes, other alphabets, `$(...)` and backticks in folder and file"
           " names", f"{reads.SAME}; nothing is run", _odd_names),

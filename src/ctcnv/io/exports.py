@@ -18,6 +18,19 @@ def write_table(path: Path, frame: pd.DataFrame) -> None:
     write_text(path, shown.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
 
 
+def _require_whole(path: Path, written: Path, *, n: int) -> None:
+    """Refuse a bigWig without its n values: the writer only prints that a disk is full."""
+    import pybigtools
+
+    try:
+        with written.open("rb") as handle, pybigtools.open(handle) as reader:
+            found = sum(sum(1 for _ in reader.records(name)) for name in reader.chroms())
+    except (pybigtools.BBIReadError, OSError, ValueError, RuntimeError):
+        found = -1
+    if found != n:
+        raise ValueError(f"{path}: could not be written whole; is the disk full?")
+
+
 def _inert(value: object) -> object:
     return inert(value) if isinstance(value, str) else value
 
@@ -53,6 +66,7 @@ def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int
         named = temporary.with_name(f"{temporary.name}.bw")
         try:
             pybigtools.open(str(named), "w").write(dict(lengths), values)
+            _require_whole(path, named, n=len(ordered))
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)
