@@ -73,6 +73,13 @@ bench: develop  ## docs/performance.md: counting against other programs, and a w
 	PYTHONPATH=src:. $(PY) -m benchmarks.sample --work bench || echo 'a limit is passed'
 	PYTHONPATH=src:. $(PY) -m benchmarks.page --work bench
 
+.PHONY: audit
+audit:  ## known vulnerabilities of what the locks name, and bandit over the source (needs the network)
+	python3 -m venv .audit && .audit/bin/pip install -q bandit pip-audit
+	.audit/bin/bandit -q -c pyproject.toml -r src docs
+	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
+	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements-dev.lock
+
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)
 	uv pip compile requirements.in $(LOCK) -o requirements.lock

@@ -15,7 +15,7 @@ from ctcnv import cli
 from ctcnv.schema import TABLES
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("tutorial", "algorithm", "files", "cluster", "limits")
+PAGES = ("tutorial", "algorithm", "files", "cluster", "limits", "reliability")
 WRITTEN = [ROOT / "README.md", *(ROOT / "docs" / f"{page}.md" for page in PAGES)]
 #: What `ctcnv` (the script) understands beside the steps.
 OF_SCRIPT = {"test", "snakemake", "develop"}

@@ -536,6 +536,28 @@ def test_regions_too_large_to_measure_are_noisier_when_the_largest_are_that_can(
     assert step.sample_dispersion(profile, silent).at(8) == pytest.approx(0.03 * 4**-0.25)
 
 
+def test_how_far_a_sample_is_from_the_panel_by_hand():
+    panel = Dispersion(np.array([1.0, 4.0]), np.array([0.02, 0.01]))
+    assert step.beyond_panel(panel, panel) == 1
+    assert step.beyond_panel(Dispersion(panel.atoms, np.array([0.03, 0.04])), panel) == 4
+    # a panel that promises nothing is taken to vary by 0.005
+    silent = Dispersion(np.array([1.0]), np.array([0.0]))
+    assert step.beyond_panel(Dispersion(silent.atoms, np.array([0.02])), silent) == 4
+
+
+def test_another_preparation_is_far_from_the_panel_and_a_tumor_is_not():
+    panel = Dispersion(np.array([1.0, 2.0, 4.0]), 0.02 / np.sqrt([1, 2, 4]))
+
+    def far(profile):
+        return step.beyond_panel(step.sample_dispersion(profile, panel), panel)
+
+    assert far(poisson_profile(tau=0.06, seed=1, n=1300)) == pytest.approx(3, rel=0.2)
+    assert far(poisson_profile(tau=0.02, seed=2, n=1300)) < 1.5
+    like = poisson_profile(tau=0.02, seed=2, n=1300)
+    gained = np.where(np.arange(1300) % 650 < 300, 1.2, 1)  # one copy more, tumor fraction 0.4
+    assert far(like.assign(observed=(like["observed"] * gained).round())) < 1.5
+
+
 def test_chance_makes_hardly_any_library_noisier_than_its_panel():
     """Three standard errors, two or three sizes each: one in some hundreds."""
     panel = Dispersion(np.array([1.0, 2.0, 4.0]), 0.03 / np.sqrt([1, 2, 4]))

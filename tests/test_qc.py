@@ -14,11 +14,16 @@ from ctcnv.model import QcSettings
 from ctcnv.schema import DONORS, FRACTION, GENES, LENGTHS, QC, READS, TRACK
 
 SETTINGS = QcSettings(
-    min_fragments_per_mb=600, max_duplicates=0.3, max_median_length=200, max_noise=2.0
+    min_fragments_per_mb=600,
+    max_duplicates=0.3,
+    max_median_length=200,
+    max_noise=2.0,
+    max_panel_noise=2.0,
 )
 FLAGS = [
     "--qc-min-fragments-per-mb", "600", "--qc-max-duplicates", "0.3",
     "--qc-max-median-length", "200", "--qc-max-noise", "2.0",
+    "--qc-max-panel-noise", "2.0",
 ]  # fmt: skip
 
 
@@ -84,6 +89,10 @@ def test_short_share_by_hand_includes_both_ends() -> None:
         ({"reads": reads(duplicate=31, used=69)}, "duplicates high: 31%"),
         ({"lengths": lengths(n201=10)}, "fragments long: median 201 bp"),
         ({"noise": 2.04}, "noise high: 2.0 times counting noise"),
+        (
+            {"panel_noise": 2.44},
+            "far from the panel: regions vary 2.4 times as much as in its normals",
+        ),
         ({"sex": "male", "declared_sex": "female"}, "sex mismatch: male by X and Y, female"),
         ({"genes": genes("failed")}, "ERBB2 not evaluable"),
         ({"warnings": ["left out of the panel"]}, "left out of the panel"),
@@ -200,6 +209,17 @@ def test_the_table_has_a_row_per_sample_in_the_order_of_the_sheet() -> None:
 
 
 @pytest.mark.usefixtures("cohort")
+def test_a_normal_with_a_tumor_profile_that_stays_in_the_panel_is_flagged(cohort: Path) -> None:
+    stored = tables.read(Path("donors.tsv"), DONORS).frame
+    said = "kept although it does not fit: looks like tumor (fraction 0.200, p 1e-05)"
+    stored.loc[1, ["used", "reason"]] = [True, said]
+    tables.write(Path("donors.tsv"), DONORS, stored)
+    row = run_qc("--donors", "donors.tsv").loc["N2"]
+    assert row["status"] == "warn"
+    assert f"in the panel, {said}" in row["reason"]
+
+
+@pytest.mark.usefixtures("cohort")
 def test_a_sample_without_results_is_failed_and_says_so() -> None:
     table = run_qc()
     assert set(table["status"]) == {"failed"}
@@ -239,5 +259,6 @@ def test_a_sample_of_another_person_in_a_track_is_a_warning_with_its_reason() ->
     table = run_qc(*given, "--tracks", "track.tsv")
     assert table.loc["S", "status"] == "warn"
     assert table.loc["S", "reason"] == "identity: not the person of the baseline (male)"
-    tables.write(Path("track.tsv"), TRACK, pd.DataFrame([row | {"identity": "same"}]))
+    tables.write(Path("track.tsv"), TRACK, pd.DataFrame([row | {"identity": "same"}]),
+                 meta={"patient": "P"})  # fmt: skip
     assert run_qc(*given, "--tracks", "track.tsv").loc["S", "status"] == "ok"

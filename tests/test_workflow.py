@@ -361,6 +361,45 @@ def test_every_table_reads_as_its_type_and_tells_no_path_of_this_machine(cohort:
 
 
 @pytest.mark.slow
+def test_every_preamble_is_complete(cohort: Path) -> None:
+    """What made a table, of whom, with which settings and from which files."""
+    seen = set()
+    for name, path in made(cohort).items():
+        if not name.endswith((".tsv", ".tsv.gz")):
+            continue
+        meta = tables.preamble(path)
+        tag = meta["ctcnv.table"].split("/")[0]
+        seen.add(tag)
+        assert meta["ctcnv.version"], name
+        assert [key for key in meta if key.startswith("input.")], name
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for key, value in meta.items()
+                   if key.startswith("input.")), name  # fmt: skip
+        if tag != "gene_table":
+            assert [key for key in meta if key.startswith("settings.")], name
+        for folder, key in (("results/samples/", "sample"), ("results/patients/", "patient")):
+            if name.startswith(folder):
+                assert meta[key] == name.removeprefix(folder).split("/")[0], name
+        if tag in ("counts", "lengths", "reads"):
+            assert {"bam.header", "bam.size"} <= set(meta), name
+    assert {"bins", "counts", "pon", "profile", "fraction", "genes", "track", "criteria", "qc",
+            "cohort_patients"} <= seen  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_report_is_traced_back_to_its_bams(
+    cohort: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(cohort)
+    for result in ("patients/P01/report.html", "patients/P01/summary.json", "cohort/cohort.html",
+                   "samples/P01_d0/export/P01_d0.vcf", "qc.tsv"):  # fmt: skip
+        with pytest.raises(SystemExit) as left:
+            cli.main(["trace", "--quiet", f"results/{result}", "--samples", "samples.tsv"])
+        said = capsys.readouterr().out
+        assert left.value.code == 0, said
+        assert re.search(r"bam: bams/P01_d0\.bam  unchanged", said), said
+
+
+@pytest.mark.slow
 def test_a_second_run_does_nothing(repo_root: Path, cohort: Path) -> None:
     done = snakemake(repo_root, cohort)
     assert done.returncode == 0

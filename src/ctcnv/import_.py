@@ -20,6 +20,9 @@ from ctcnv.schema import chrom_key
 #: little to pretend a resolution that the counts do not have.
 FINEST = 2.0
 
+#: Counts of a bin beyond it are none: the sum over a genome must fit in 64 bits.
+MOST = 1e12
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -46,6 +49,7 @@ def check_source(source: pd.DataFrame) -> pd.DataFrame:
         (np.isnan(value), "the count is missing; give every row a number, or leave the row out"),
         (value < 0, "the count is negative"),
         (rounded != value, "the count is not a whole number; give raw counts, not corrected ones"),
+        (value > MOST, "the count is larger than any that sequencing gives"),
     ):
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])

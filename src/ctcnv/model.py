@@ -7,6 +7,7 @@ are no defaults here, so that a number of science exists in one place only.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, get_type_hints
@@ -46,9 +47,13 @@ def _typed(value: Any, kind: type, where: str) -> Any:
     """The value as the wanted kind; a number may come as text from a command line."""
     if kind is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         try:
-            return float(value)
-        except ValueError:
+            number = float(value)
+        except (ValueError, OverflowError):
             pass
+        else:
+            # A limit that is not a number would let everything through.
+            if math.isfinite(number):
+                return number
     elif kind is int and isinstance(value, int | str) and not isinstance(value, bool):
         try:
             return int(value)
@@ -281,6 +286,7 @@ class QcSettings(Settings):
     max_duplicates: float
     max_median_length: float
     max_noise: float
+    max_panel_noise: float
 
 
 SECTIONS: dict[str, type[Settings]] = {

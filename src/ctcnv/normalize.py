@@ -619,6 +619,19 @@ def sample_dispersion(profile: pd.DataFrame, panel: Dispersion | None) -> Disper
     )
 
 
+#: Noise of a panel below which no sample is called far from it: healthy plasma has 0.006 or more.
+LEAST_PANEL_NOISE = 0.005
+
+
+def beyond_panel(own: Dispersion, panel: Dispersion) -> float:
+    """How many times the panel's over-dispersion a sample has, at the size where it is the most.
+
+    own : what :func:`sample_dispersion` gives; 1 where the sample is no noisier than the panel.
+    """
+    known = np.maximum(panel.at(own.atoms), LEAST_PANEL_NOISE)
+    return float(np.max(np.maximum(own.tau, known) / known))
+
+
 def short_share(counts: pd.DataFrame) -> float | None:
     """Share of short fragments of a library; None when the counts do not tell lengths."""
     short = counts["short"]

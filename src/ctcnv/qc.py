@@ -42,6 +42,7 @@ def row(
     fragments: int | None = None,
     usable_bp: int | None = None,
     noise: float | None = None,
+    panel_noise: float | None = None,
     sex: str | None = None,
     reads: pd.DataFrame | None = None,
     lengths: pd.DataFrame | None = None,
@@ -54,7 +55,8 @@ def row(
     """The row of one sample, a frame of schema.QC.
 
     ``fragments`` lie on ``usable_bp`` bases of usable autosomal atoms; ``noise`` is in units of
-    counting noise; ``reads``, ``lengths``, ``fraction`` and ``genes`` are tables of those names.
+    counting noise, ``panel_noise`` in those of the panel's;
+    ``reads``, ``lengths``, ``fraction`` and ``genes`` are tables of those names.
     ``failures`` and ``warnings`` are flags found elsewhere, put before those found here.
     """
     duplicates = duplicate_share(reads)
@@ -81,6 +83,11 @@ def row(
         )
     if noise is not None and noise > settings.max_noise:
         warned.append(f"noise high: {noise:.1f} times counting noise, limit {settings.max_noise:g}")
+    if panel_noise is not None and panel_noise > settings.max_panel_noise:
+        warned.append(
+            f"far from the panel: regions vary {panel_noise:.1f} times as much as in its normals, "
+            f"limit {settings.max_panel_noise:g}; another library preparation or platform"
+        )
     if sex and declared_sex and sex != declared_sex:
         warned.append(
             f"sex mismatch: {sex} by X and Y, {declared_sex} in the sample sheet; "

@@ -120,7 +120,8 @@ def cell(column):
 def flags(*sections):
     """The settings of config sections as flags of a ctcnv step."""
     return " ".join(
-        f"{flag(section, key)} {str(value).lower() if value is True or value is False else value}"
+        f"{flag(section, key)} "
+        + shlex.quote(str(value).lower() if isinstance(value, bool) else str(value))
         for section in sections
         for key, value in config[section].items()
     )

@@ -7,6 +7,7 @@ when it is called, so that ``ctcnv --help`` stays fast.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib
 import logging
@@ -42,6 +43,7 @@ STEPS: dict[str, str] = {
     "report": "a patient's report as one HTML file",
     "cohort": "all patients: tables, statistics with a clinical table, a page",
     "qc": "one table over all samples, with status and reason",
+    "trace": "from a result back to the BAM by checksums: what changed since",
 }
 
 #: Modules whose name is not the step's, because the word is reserved in Python.
@@ -107,15 +109,27 @@ def _close_stdout() -> None:
 
 
 def one_line(error: Exception) -> str:
-    """The message of an error in one line, with the file of an OSError named."""
+    """The message of an error in one line, with the file of an OSError named.
+
+    What is not to be printed (the name of a file may command a terminal) becomes a mark.
+    """
+    said = str(error)
     if isinstance(error, OSError) and error.filename is not None and error.strerror:
-        return f"{error.filename}: {error.strerror}"
-    return " ".join(str(error).split()) or type(error).__name__
+        said = f"{_shortened(str(error.filename))}: {error.strerror}"
+    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in
+                    " ".join(said.split()))  # fmt: skip
+    return shown or type(error).__name__
+
+
+def _shortened(name: str, most: int = 300) -> str:
+    """A file name for a message, without the middle of one that no one could read."""
+    return name if len(name) <= most else f"{name[: most // 2]}...{name[-most // 2 :]}"
 
 
 def _fail(message: str, *, step: str | None = None) -> NoReturn:
     prefix = f"ctcnv {step}" if step else "ctcnv"
-    print(f"{prefix}: error: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # the disk of the log is full
+        print(f"{prefix}: error: {message}", file=sys.stderr, flush=True)
     raise SystemExit(2)
 
 

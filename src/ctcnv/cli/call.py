@@ -99,9 +99,8 @@ def _call(args: argparse.Namespace, why: str | None) -> None:
     made.add("genes", gene_table)
     profile = result.profile
     bins = str(made.meta["bins"])
-    dispersion = normalize.sample_dispersion(
-        profile, shared.read_dispersion(args.dispersion, made, bins=bins)
-    )
+    of_panel = shared.read_dispersion(args.dispersion, made, bins=bins)
+    dispersion = normalize.sample_dispersion(profile, of_panel)
     excess = shared.read_excess(args.pon_genes, made, bins=bins)
     normals = shared.libraries(args.normals, shared.read_normals(args.normals, made, bins=bins))
     segments = segment.segment(profile, dispersion=dispersion, settings=use_segment)
@@ -135,6 +134,9 @@ def _call(args: argparse.Namespace, why: str | None) -> None:
         fragments=result.fragments if whole else None,
         usable_bp=qc.usable_bp(profile),
         noise=result.noise if whole else None,
+        panel_noise=None
+        if of_panel is None or not whole
+        else normalize.beyond_panel(dispersion, of_panel),
         sex=result.sex,
         reads=None if reads is None else reads.frame,
         lengths=None if lengths is None else lengths.frame,

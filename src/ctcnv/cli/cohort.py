@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read, join, analyse, write."""
     from ctcnv import cohort, outcome, report, schema
+    from ctcnv.cli import sample as shared
     from ctcnv.io import clinical, tables, trials
 
     use = settings(args, CohortSettings)
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> None:
             "settings.track": {"target_day": target_day, "window_days": window_days}}  # fmt: skip
     for name, (table, frame) in made.items():
         tables.write(getattr(args, f"output_{name}"), table, frame, meta=meta, inputs=inputs)
-    tables.write_text(args.output, page)
+    tables.write_text(args.output, shared.with_inputs(page, inputs))
     log.info(
         "%d patients, %d samples, %d with a response, %d analyses", len(people),
         len(frames["samples"]), int(people["responder"].notna().sum()), len(frames["statistics"]),

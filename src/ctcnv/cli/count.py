@@ -67,20 +67,23 @@ def run(args: argparse.Namespace) -> int | None:
         except failure.OF_THE_FILE as error:
             why = failure.recorded(args, error, files=(args.bam, args.reference))
     if why is not None:
-        _write_failed(args, chosen, bins, why)
+        _write_failed(args, chosen, stored, bins, why)
     return None
 
 
-def _write_failed(args: argparse.Namespace, chosen: CountSettings, bins: str, why: str) -> None:
+def _write_failed(
+    args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins: str, why: str
+) -> None:
     """The three tables without a row: nothing is known of the sample, which is not zero."""
     from ctcnv.io import tables
     from ctcnv.schema import COUNTS, LENGTHS, READS
 
     meta = {"sample": args.sample, "bins": bins, "settings.count": chosen.as_dict(),
             failure.FAILED: f"not counted: {why}"}  # fmt: skip
-    tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta)
-    tables.write(args.output_lengths, LENGTHS, LENGTHS.empty(), meta=meta)
-    tables.write(args.output_reads, READS, READS.empty(), meta=meta)
+    made_from = {"bins": stored.digest}
+    tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta, inputs=made_from)
+    tables.write(args.output_lengths, LENGTHS, LENGTHS.empty(), meta=meta, inputs=made_from)
+    tables.write(args.output_reads, READS, READS.empty(), meta=meta, inputs=made_from)
 
 
 def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins: str) -> None:
@@ -130,9 +133,13 @@ def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins
     }
     table = frame[["chrom", "start", "end"]].assign(fragments=counts.fragments)
     table["short"] = pd.NA if counts.short is None else counts.short
-    tables.write(args.output, COUNTS, table, meta=meta)
-    tables.write(args.output_lengths, LENGTHS, counts.lengths_table(), meta=meta)
-    tables.write(args.output_reads, READS, counts.reads_table(), meta=meta)
+    made_from = {"bins": stored.digest}
+    for path, kind, made in (
+        (args.output, COUNTS, table),
+        (args.output_lengths, LENGTHS, counts.lengths_table()),
+        (args.output_reads, READS, counts.reads_table()),
+    ):
+        tables.write(path, kind, made, meta=meta, inputs=made_from)
 
 
 def _touched(frame: pd.DataFrame, region: str) -> pd.DataFrame:

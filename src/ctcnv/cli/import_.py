@@ -46,7 +46,8 @@ def run(args: argparse.Namespace) -> int | None:
     if why is not None:
         meta = {"sample": args.sample, "bins": bins, "settings.count": {"source": "import"},
                 failure.FAILED: f"not imported: {why}"}  # fmt: skip
-        tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta)
+        tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta,
+                     inputs={"bins": stored.digest})  # fmt: skip
     return None
 
 
@@ -89,8 +90,8 @@ def _import(args: argparse.Namespace, stored: Stored, bins: str) -> None:
     if not isinstance(short, type(pd.NA)):
         # Each column is rounded by itself: never more short fragments than fragments.
         table["short"] = table[["short", "fragments"]].min(axis="columns")
-    tables.write(args.output, COUNTS, table, meta=meta,
-                 inputs={"table": tables.sha256_file(args.table)})  # fmt: skip
+    made_from = {"table": tables.sha256_file(args.table), "bins": stored.digest}
+    tables.write(args.output, COUNTS, table, meta=meta, inputs=made_from)
 
 
 def _check_sample(found: str, wanted: str) -> None:

@@ -57,7 +57,7 @@ def run(args: argparse.Namespace) -> int | None:
 
     from ctcnv import multiqc, qc
     from ctcnv.io import sheet, tables
-    from ctcnv.schema import DONORS, LENGTHS, QC, READS, is_autosome
+    from ctcnv.schema import DONORS, LENGTHS, QC, READS, TRACK, is_autosome
 
     chosen = settings(args, QcSettings)
     samples = sheet.read(args.samples, look_for_files=False)
@@ -65,19 +65,27 @@ def run(args: argparse.Namespace) -> int | None:
     names = of_plasma["sample"].tolist()
     counted = samples[(samples["role"] == "normal") & samples["bam"].notna()]["sample"].tolist()
     patients = sorted(of_plasma["patient"].unique())
-    plasma = {
-        stored.require("sample"): stored.frame
-        for stored in (tables.read(path, QC) for path in filled(args.plasma, sample=names))
-    }
+    made_from = {"samples": tables.sha256_file(args.samples)}
+    plasma = {}
+    for path in filled(args.plasma, sample=names):
+        stored = tables.read(path, QC)
+        plasma[stored.require("sample")] = stored.frame
+        made_from[f"qc.{stored.require('sample')}"] = stored.digest
     of_reads, of_lengths = (
         filled(paths, sample=counted) for paths in (args.normals_reads, args.normals_lengths)
     )
     reads = _by_sample([tables.read(path, READS) for path in of_reads])
     lengths = _by_sample([tables.read(path, LENGTHS) for path in of_lengths])
-    donors = None if args.donors is None else tables.read(args.donors, DONORS).frame
+    made_from |= {f"reads.{name}": table.digest for name, table in reads.items()}
+    made_from |= {f"lengths.{name}": table.digest for name, table in lengths.items()}
+    donors = None
+    if args.donors is not None:
+        checked = tables.read(args.donors, DONORS)
+        donors, made_from["donors"] = checked.frame, checked.digest
     usable_bp = None
     if args.bins is not None:
-        bins = tables.read_bins(args.bins)[0].frame
+        reference = tables.read_bins(args.bins)[0]
+        bins, made_from["bins"] = reference.frame, reference.digest
         kept = bins[bins["usable"].to_numpy(dtype=bool) & is_autosome(bins["chrom"])]
         usable_bp = int((kept["end"] - kept["start"]).sum())
 
@@ -103,7 +111,7 @@ def run(args: argparse.Namespace) -> int | None:
             reads=reads[name].frame if name in reads else None,
             lengths=None if histogram is None else histogram.frame,
             short_share=None if histogram is None else _short_share(histogram),
-            warnings=[] if donor["used"] else [f"left out of the panel: {donor['reason']}"],
+            warnings=_of_panel(donor),
         )
 
     def outside(person: pd.Series) -> pd.DataFrame:
@@ -143,8 +151,10 @@ def run(args: argparse.Namespace) -> int | None:
             rows.append(plasma[person["sample"]])
         else:
             rows.append(absent(person))
-    table = qc.flag(qc.join(rows), _strangers(filled(args.tracks, patient=patients)))
-    tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()})
+    tracks = [tables.read(path, TRACK) for path in filled(args.tracks, patient=patients)]
+    made_from |= {f"track.{track.require('patient')}": track.digest for track in tracks}
+    table = qc.flag(qc.join(rows), _strangers(tracks))
+    tables.write(args.output, QC, table, meta={"settings.qc": chosen.as_dict()}, inputs=made_from)
     if args.output_multiqc is not None:
         for path, content in zip(
             args.output_multiqc, (multiqc.general_statistics(table), multiqc.section(table)),
@@ -159,18 +169,22 @@ def run(args: argparse.Namespace) -> int | None:
     return None
 
 
-def _strangers(paths: list[Path]) -> dict[str, str]:
+def _strangers(tracks: list[Stored]) -> dict[str, str]:
     """Samples that are not of the person of their baseline, with the reason."""
-    from ctcnv.io import tables
-    from ctcnv.schema import TRACK
-
     found = {}
-    for path in paths:
-        track = tables.read(path, TRACK).frame
+    for stored in tracks:
+        track = stored.frame
         for row in track[track["identity"] == "different"].to_dict("records"):
             parts = [p for p in str(row["reason"]).split("; ") if p.startswith("identity: ")]
             found[str(row["sample"])] = parts[0] if parts else "identity: another person"
     return found
+
+
+def _of_panel(donor: pd.Series) -> list[str]:
+    """What the panel's checks say against a normal, in words."""
+    if not donor["used"]:
+        return [f"left out of the panel: {donor['reason']}"]
+    return [f"in the panel, {donor['reason']}"] if isinstance(donor["reason"], str) else []
 
 
 def _by_sample(stored: list[Stored]) -> dict[str, Stored]:

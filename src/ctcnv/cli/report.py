@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Read the tables, fill the page, write it."""
     from ctcnv import report, schema
+    from ctcnv.cli import sample as shared
     from ctcnv.io import tables
 
     named = (*TABLES, "mutations") if args.mutations else TABLES
@@ -54,12 +55,14 @@ def run(args: argparse.Namespace) -> None:
                 "give one for each, in the order of --samples"
             )
     track = tables.read(args.track, schema.TRACK)
+    made_from = {f"track.{args.patient}": track.digest}
     samples = []
     for index, name in enumerate(args.samples):
         sheets = {}
         for table in named:
             stored = tables.read(getattr(args, table)[index], schema.TABLES[table])
             tables.require_sample(stored, name)
+            made_from[f"{table}.{name}"] = stored.digest
             sheets[table] = report.Sheet(stored.frame, stored.meta)
         samples.append(report.Sample(name, **sheets))
     more = {}
@@ -72,11 +75,12 @@ def run(args: argparse.Namespace) -> None:
                     f"{args.patient!r}"
                 )
             more[table] = report.Sheet(stored.frame, stored.meta)
+            made_from[f"{table}.{args.patient}"] = stored.digest
     course = report.Sheet(track.frame, track.meta)
     page = report.patient_report(args.patient, course, samples, **more)
     summary = report.summary.text(report.summary.patient_summary(args.patient, course, samples))
     printed = None if args.output_pdf is None else _pdf(args.patient, course, samples, more)
-    tables.write_text(args.output, page)
+    tables.write_text(args.output, shared.with_inputs(page, made_from))
     if printed is not None:
         tables.write_bytes(args.output_pdf, printed)
     if args.output_summary is not None:

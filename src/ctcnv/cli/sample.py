@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -166,3 +167,9 @@ def read_sample(path: Path, table: Table, sample: str, bins: str | None) -> Stor
 def first_row(frame: pd.DataFrame) -> dict[str, object]:
     """The first row of a table as a mapping."""
     return {str(key): value for key, value in frame.iloc[0].items()}
+
+
+def with_inputs(page: str, inputs: Mapping[str, str]) -> str:
+    """A page that names its inputs by their sha256, as the preamble of a table does."""
+    told = html.escape(json.dumps(inputs, sort_keys=True), quote=True)
+    return page.replace("</head>", f'<meta name="ctcnv-inputs" content="{told}">\n</head>', 1)

@@ -58,12 +58,9 @@ def settings(args: argparse.Namespace, kind: type[S]) -> S:
 
 def read_config(path: Path) -> Mapping[str, Any]:
     """A config file as a mapping; ValueError when it is not YAML or not a mapping."""
-    import yaml
+    from ctcnv.io import yamls
 
-    try:
-        loaded = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    loaded = yamls.read(path)
     if not isinstance(loaded, dict):
         raise ValueError(f"{path}: expected sections such as 'count:', found {type(loaded)}")
     return loaded

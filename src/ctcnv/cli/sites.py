@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Read the sites, then the file; write what was seen."""
-    from ctcnv.io import sites, tables
+    from ctcnv.io import bam, sites, tables
     from ctcnv.schema import SITES
 
     use = settings(args, IdentitySettings)
@@ -43,7 +43,10 @@ def run(args: argparse.Namespace) -> None:
     found, why = SITES.empty(), args.given_up
     if why is None:
         try:
+            with bam.reads(args.bam, reference=args.reference) as reads:
+                header = reads.header
             found = sites.seen(args.bam, wanted, reference=args.reference, settings=use)
+            meta |= {"bam.header": f"sha256:{header.digest}", "bam.size": header.size}
         except failure.OF_THE_FILE as error:
             why = failure.recorded(args, error, files=(args.bam, args.reference))
     if why is not None:

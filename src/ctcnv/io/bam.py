@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 LONGEST_RECORD = 1 << 27
 #: Nor is the text of a header.
 LONGEST_HEADER = 1 << 30
+#: No reference has as many sequences (drafts of large genomes have a million); their names would
+#: take memory that a job does not have.
+MOST_SEQUENCES = 2_000_000
 #: The fixed part of a record, bytes.
 SHORTEST_RECORD = 36
 
@@ -168,8 +171,13 @@ class _Bam:
             raise ValueError(f"{self._path}: compressed like a BAM but holds something else")
         text = self._take(self._number(buffer, LONGEST_HEADER), buffer).rstrip(b"\0")
         contigs: dict[str, int] = {}
-        # A sequence takes at least ten bytes, which bounds their number.
-        for _ in range(self._number(buffer, LONGEST_HEADER // 10)):
+        n_sequences = self._number(buffer, (1 << 31) - 1)
+        if n_sequences > MOST_SEQUENCES:
+            raise ValueError(
+                f"{self._path}: its header names {n_sequences:,} sequences, more than any "
+                f"reference has ({MOST_SEQUENCES:,}); it is damaged, or align to fewer"
+            )
+        for _ in range(n_sequences):
             name = self._take(self._number(buffer, 1 << 16), buffer).rstrip(b"\0")
             decoded = name.decode("ascii", "replace")
             if decoded in contigs:
@@ -228,7 +236,8 @@ def _walk(
     fields : (8, m), one row per field of a batch. Gives the columns filled, the bytes used, and
     whether the next record is damaged. A record is its size and 32 bytes of fixed fields, then the
     name, the CIGAR (4 bytes per operation), the sequence (half a byte per base) and the qualities.
-    What is not whole is left.
+    The CIGAR of a mapped read describes as many bases as the sequence has, where it has one. What
+    is not whole is left.
     """
     at = 0
     while at + SHORTEST_RECORD <= len(data):
@@ -249,12 +258,19 @@ def _walk(
         position = _int32(data, at + 8)
         end = int(position)
         operation = at + 36 + name
+        described = 0
         for _ in range(cigar):
             word = int(np.uint32(_int32(data, operation)))
             # M, D, N, = and X move along the reference
             if (0b110001101 >> (word & 15)) & 1:
                 end += word >> 4
+            # M, I, S, = and X along the read
+            if (0b110010011 >> (word & 15)) & 1:
+                described += word >> 4
             operation += 4
+        # As htslib refuses it: the CIGAR is not that of the sequence.
+        if cigar and bases and described != bases and not data[at + 18] & 4:
+            return n, at, True
         fields[0, n] = int(data[at + 18]) | int(data[at + 19]) << 8  # flag
         fields[1, n] = _int32(data, at + 4)  # sequence
         fields[2, n] = position

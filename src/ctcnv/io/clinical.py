@@ -27,7 +27,7 @@ def read(path: Path, *, schema: Path | None = None) -> pd.DataFrame:
     rows = []
     for number, values in sheet.cells(path, columns=COLUMNS, required=("patient",)):
         name = values.get("patient")
-        where = f"{path} row {number}" + (f" (patient {name})" if name else "")
+        where = f"{path} row {number}" + (f" (patient {str(name)[:100]})" if name else "")
         values = {key: _number(value) if key in NUMBERS else value for key, value in values.items()}
         for problem in [] if validator is None else schemas.problems(validator, values):
             raise ValueError(f"{where}: {problem}")

@@ -7,12 +7,32 @@ from pathlib import Path
 
 import pandas as pd
 
-from ctcnv.io.tables import replacing, write_text
+from ctcnv.io.tables import inert, replacing, write_text
 
 
 def write_table(path: Path, frame: pd.DataFrame) -> None:
     """A table with a header and without a preamble; a missing value is an empty cell."""
-    write_text(path, frame.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
+    shown = frame.copy()
+    for name in frame.select_dtypes(["object", "string", "category"]).columns:
+        shown[name] = frame[name].map(_inert, na_action="ignore")
+    write_text(path, shown.to_csv(sep="\t", index=False, float_format="%.7g", lineterminator="\n"))
+
+
+def _require_whole(path: Path, written: Path, *, n: int) -> None:
+    """Refuse a bigWig without its n values: the writer only prints that a disk is full."""
+    import pybigtools
+
+    try:
+        with written.open("rb") as handle, pybigtools.open(handle) as reader:
+            found = sum(sum(1 for _ in reader.records(name)) for name in reader.chroms())
+    except (pybigtools.BBIReadError, OSError, ValueError, RuntimeError):
+        found = -1
+    if found != n:
+        raise ValueError(f"{path}: could not be written whole; is the disk full?")
+
+
+def _inert(value: object) -> object:
+    return inert(value) if isinstance(value, str) else value
 
 
 def write_bedgraph(path: Path, windows: pd.DataFrame, *, name: str) -> None:
@@ -46,6 +66,7 @@ def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int
         named = temporary.with_name(f"{temporary.name}.bw")
         try:
             pybigtools.open(str(named), "w").write(dict(lengths), values)
+            _require_whole(path, named, n=len(ordered))
             named.replace(temporary)
         finally:
             named.unlink(missing_ok=True)

@@ -57,8 +57,12 @@ def opened(
             )  # fmt: skip
         except (OSError, ValueError) as error:
             raise ValueError(f"{path}: htslib cannot read it ({error})") from None
-        with file:
+        try:
             yield _Opened(path, file, reference, regions)
+        finally:
+            # htslib repeats what went wrong in reading, with other words.
+            with contextlib.suppress(OSError):
+                file.close()
 
 
 class _Opened:
@@ -74,8 +78,8 @@ class _Opened:
         contigs = dict(zip(file.references, file.lengths, strict=True))
         self.header = header(contigs, str(file.header), self._size)
         self._spans = None if regions is None else _spans(regions, contigs)
-        if regions is not None and not _has_index(file):
-            raise ValueError(f"{path}: no index beside it; make one: samtools index {path.name}")
+        if regions is not None:
+            _check_index(path, file)
 
     def batches(self) -> Iterator[tuple[Batch, float]]:
         """Batches of records and the share of the work behind them."""
@@ -128,6 +132,49 @@ class _Opened:
             f"cannot be decoded: {self._reference} is not the FASTA it was made with, or it is "
             "damaged"
         )
+
+
+def _check_index(path: Path, file: Any) -> None:
+    """Refuse to read regions without an index, or by one that is of another file.
+
+    An index of another file finds too few reads and says nothing; what tells is its age, and
+    whether it finds on each sequence a read of this sequence, where it says that there are some.
+    """
+    remedy = f"make it again: samtools index {path.name}"
+    index = _index_of(path)
+    if index is None:
+        raise ValueError(f"{path}: no index beside it; make one: samtools index {path.name}")
+    if not _has_index(file):
+        raise ValueError(f"{path}: its index {index.name} cannot be read; {remedy}")
+    if index.stat().st_mtime < path.stat().st_mtime:
+        raise ValueError(
+            f"{path}: its index {index.name} is older than the file, so it may be of another one; "
+            f"{remedy}, or touch it if it is of this file"
+        )
+    if not file.is_bam:  # a CRAM's containers say themselves where they lie
+        return
+    try:
+        known = file.get_index_statistics()
+        found = {name: next(file.fetch(name), None) for name in file.references}
+        whole = next(file.fetch(until_eof=True), None)
+    except (OSError, ValueError, AssertionError) as error:
+        raise ValueError(
+            f"{path}: its index {index.name} is of another file, or one of the two is damaged "
+            f"({error}); {remedy}"
+        ) from None
+    finally:
+        file.reset()
+    wrong = [of.contig for of in known if (found[of.contig] is None) == (of.total > 0)]
+    first = whole.reference_name if whole is not None and whole.reference_id >= 0 else None
+    if wrong or (first is not None and found[first] is None):
+        raise ValueError(f"{path}: its index {index.name} is of another file; {remedy}")
+
+
+def _index_of(path: Path) -> Path | None:
+    """The index that htslib takes: of the ways to name one, the first that is there."""
+    names = [f"{path.name}{end}" for end in (".csi", ".bai", ".crai")]
+    names += [f"{path.stem}{end}" for end in (".csi", ".bai", ".crai")]
+    return next((path.with_name(name) for name in names if path.with_name(name).is_file()), None)
 
 
 def _has_index(file: Any) -> bool:

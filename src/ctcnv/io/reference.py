@@ -22,7 +22,7 @@ import pysam
 from numpy.typing import NDArray
 
 from ctcnv.io import tables
-from ctcnv.io.wig import read_text
+from ctcnv.io.wig import FARTHEST, read_text
 from ctcnv.schema import chrom_key
 
 #: Bases read at once: enough to be fast, little enough not to matter for memory.
@@ -30,6 +30,11 @@ BLOCK_BP = 16_000_000
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+
+
+#: What pysam raises of a damaged VCF: IndexError of a record with too few samples, KeyError of a
+#: field that the header does not have.
+WRONG_VCF = (OSError, ValueError, LookupError, RuntimeError, OverflowError)
 
 
 @contextlib.contextmanager
@@ -140,15 +145,17 @@ def _regions(path: Path, *, with_value: bool) -> pd.DataFrame:
         with gzip.open(path, "rt") if compressed else path.open() as lines:
             head = itertools.takewhile(_is_remark, lines)
             n_remarks = sum(1 for _ in head)
-        frame = pd.read_csv(
-            path, sep="\t", header=None, names=names, usecols=range(len(names)), quoting=3,
-            dtype={name: kinds[name] for name in names}, keep_default_na=False,
-            skiprows=n_remarks, compression="gzip" if compressed else None,
-        )  # fmt: skip
+        with np.errstate(invalid="ignore"):  # 1e30 as a position: it is found below
+            frame = pd.read_csv(
+                path, sep="\t", header=None, names=names, usecols=range(len(names)), quoting=3,
+                dtype={name: kinds[name] for name in names}, keep_default_na=False,
+                skiprows=n_remarks, compression="gzip" if compressed else None,
+            )  # fmt: skip
         plain = not (frame["end"] < frame["start"]).any() and not (frame["start"] < 0).any()
+        plain = plain and not (frame["end"] > FARTHEST).any()
         if plain and (not with_value or np.isfinite(frame["value"]).all()):
             return frame
-    except (ValueError, OSError, EOFError, zlib.error):
+    except (ValueError, OverflowError, OSError, EOFError, zlib.error):
         pass
     return _regions_by_line(path, names)
 
@@ -176,6 +183,8 @@ def _regions_by_line(path: Path, names: list[str]) -> pd.DataFrame:
             ) from None
         if not 0 <= start <= end:
             raise ValueError(f"{where}: the region {start} to {end} ends before it starts")
+        if end > FARTHEST:
+            raise ValueError(f"{where}: {line[:60]!r}; no position lies beyond {FARTHEST:,}")
         if not np.isfinite(value).all():
             raise ValueError(f"{where}: the value is {value[0]}; {expected}")
         rows.append((cells[0], start, end, *value))

@@ -5,10 +5,8 @@ from __future__ import annotations
 from importlib import resources
 from pathlib import Path
 
-import yaml
-
 from ctcnv.criteria import Rule, rules
-from ctcnv.io import schemas, tables
+from ctcnv.io import schemas, tables, yamls
 from ctcnv.schema import RESISTANCE
 
 
@@ -18,10 +16,7 @@ def read(path: Path, *, schema: Path | None = None) -> tuple[Rule, ...]:
     Raises ValueError in one line that names file, key, value and remedy; OSError when the file
     cannot be opened.
     """
-    try:
-        loaded = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    loaded = yamls.read(path)
     if schema is not None:
         if not isinstance(loaded, dict):
             raise ValueError(f"{path}: expected one key, 'criteria', with a list")

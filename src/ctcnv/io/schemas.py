@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,35 @@ from typing import Any
 import jsonschema
 import yaml
 
+#: Letters of a wrong value that a message shows.
+LONGEST = 120
 
+
+@functools.cache
 def load(path: Path) -> jsonschema.Draft202012Validator:
     """The validator of a schema file in YAML."""
     schema = yaml.safe_load(path.read_text())
-    jsonschema.Draft202012Validator.check_schema(schema)
-    return jsonschema.Draft202012Validator(schema)
+    _Validator.check_schema(schema)
+    made: jsonschema.Draft202012Validator = _Validator(schema)
+    return made
+
+
+def _whole(_: object, value: object) -> bool:
+    """Whether a value is a whole number as the steps read it: 20, not 20.0."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _finite(_: object, value: object) -> bool:
+    """Whether a value is a number that can be compared: a limit of nan lets everything through."""
+    return _whole(_, value) or (isinstance(value, float) and math.isfinite(value))
+
+
+_Validator = jsonschema.validators.extend(  # type: ignore[no-untyped-call]
+    jsonschema.Draft202012Validator,
+    type_checker=jsonschema.Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {"integer": _whole, "number": _finite}
+    ),
+)
 
 
 def problems(
@@ -37,11 +62,25 @@ def problems(
             missing = next(name for name in error.validator_value if name not in error.instance)
             yield f"{f'{key}.' if key else ''}{missing} is missing"
         elif remedy is None:
-            yield f"{key} is {error.instance!r}; {_wanted(error)}"
+            yield f"{key} is {shown(error.instance)}; {_wanted(error)}"
         elif key:
-            yield f"{key} is {error.instance!r}; {remedy}"
+            yield f"{key} is {shown(error.instance)}; {remedy}"
         else:
             yield remedy
+
+
+def shown(value: object) -> str:
+    """A wrong value for a message: as it is, or its beginning."""
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+
+
+def exists(path: str) -> bool:
+    """Whether a path that a user wrote is a file; one that no system could have is none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _wanted(error: jsonschema.ValidationError) -> str:
@@ -84,8 +123,8 @@ def check_config(config: Mapping[str, Any], schema: Path, *, source: str = "conf
                 f"{source}: reference.{key} goes with reference.{needed}, which is not set"
             )
     for key, value in reference.items():
-        if value and not (key == "genes" and value == "auto") and not Path(value).is_file():
+        if value and not (key == "genes" and value == "auto") and not exists(value):
             raise ValueError(
-                f"{source}: reference.{key} is {value!r}, which is not there; give a path that "
-                "exists, absolute or relative to the working directory"
+                f"{source}: reference.{key} is {shown(value)}, which is not there; give a path "
+                "that exists, absolute or relative to the working directory"
             )

@@ -6,7 +6,6 @@ that is, relative to the working directory.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,7 +40,7 @@ def read(path: Path, *, schema: Path | None = None, look_for_files: bool = True)
     seen: dict[str, int] = {}
     for number, values in rows:
         name = values.get("sample")
-        where = f"{path} row {number}" + (f" (sample {name})" if name else "")
+        where = f"{path} row {number}" + (f" (sample {str(name)[:100]})" if name else "")
         for problem in [] if validator is None else schemas.problems(validator, values):
             raise ValueError(f"{where}: {problem}")
         if name in seen:
@@ -51,10 +50,10 @@ def read(path: Path, *, schema: Path | None = None, look_for_files: bool = True)
             )
         seen[str(name)] = number
         for column in FILES if look_for_files else ():
-            if column in values and not Path(values[column]).is_file():
+            if column in values and not schemas.exists(values[column]):
                 raise ValueError(
-                    f"{where}: {column} {values[column]!r} is not there; give a path that exists, "
-                    "absolute or relative to the working directory"
+                    f"{where}: {column} {schemas.shown(values[column])} is not there; "
+                    "give a path that exists, absolute or relative to the working directory"
                 )
     if not rows:
         raise ValueError(f"{path}: no samples; add a row for each, see config/README.md")
@@ -116,7 +115,7 @@ def cells(
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise ValueError(f"{path}: not a text file; save the sheet as tab-separated text") from None
-    lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    lines = [line.split("\t") if line else [] for line in text.splitlines()]
     header = [name.strip() for name in lines[0]] if lines else []
     _check_header(path, header, columns, required)
     rows = []
@@ -146,7 +145,9 @@ def _check_header(
     for name in header:
         if name not in columns:
             tabs = "; columns are separated by tabs" if len(header) == 1 else ""
-            raise ValueError(f"{path}: unknown column {name!r}{tabs}; the columns are {known}")
+            raise ValueError(
+                f"{path}: unknown column {schemas.shown(name)}{tabs}; the columns are {known}"
+            )
         if header.count(name) > 1:
             raise ValueError(f"{path}: column {name!r} stands twice; delete one")
     for name in required:

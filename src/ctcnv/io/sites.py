@@ -15,7 +15,7 @@ import pandas as pd
 import pysam
 
 from ctcnv.count import find_contig
-from ctcnv.io.reference import quiet_htslib
+from ctcnv.io.reference import WRONG_VCF, quiet_htslib
 from ctcnv.io.wig import read_text
 from ctcnv.model import IdentitySettings
 from ctcnv.schema import AUTOSOMES, SITES, chrom_key
@@ -71,7 +71,9 @@ def _of_vcf(path: Path) -> list[tuple[str, int, str, str, float]]:
                     if len(alts) != 1 or not {ref, alts[0]} <= BASES or values[0] is None:
                         continue
                     rows.append((record.chrom, record.start, ref, alts[0], float(values[0])))
-        except (OSError, RuntimeError) as error:
+        except WRONG_VCF as error:
+            if str(error).startswith(str(path)):
+                raise
             raise ValueError(f"{path}: neither a VCF nor a BED of sites ({error})") from None
     return rows
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
+import glob
 import gzip
 import hashlib
 import io
@@ -19,6 +21,7 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 import deflate
 import numpy as np
@@ -29,6 +32,8 @@ from ctcnv.schema import BINS, Column, Table
 
 #: Significant digits of a float in a table: far below any noise, and stable between platforms.
 DIGITS = 7
+#: A cell that begins with one of these is a formula to spreadsheets, the wide ones to some.
+FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}"
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,45 @@ class Stored:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary name beside ``path``, renamed to it on success and removed on failure."""
+    """A temporary name beside ``path``, renamed to it on success and removed on failure.
+
+    What a killed process left of an earlier try is removed first. An OSError that names no file (a
+    full disk) or the temporary one names the path.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        yield temporary
-        os.replace(temporary, path)
+        # Its lock ends with this process, however it ends; that is how _sweep tells.
+        with temporary.open("wb") as held:
+            _locked(held)
+            yield temporary
+            os.replace(temporary, path)
+    except OSError as error:
+        if error.filename in (None, str(temporary)) and error.errno is not None:
+            raise OSError(error.errno, os.strerror(error.errno), str(path)) from None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove temporary files of ``path`` whose processes ended without removing them."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.part"):
+        with contextlib.suppress(OSError), left.open("rb") as handle:
+            if _locked(handle):
+                for each in left.parent.glob(f"{glob.escape(left.name)}*"):
+                    each.unlink(missing_ok=True)
+
+
+def _locked(handle: IO[bytes]) -> bool:
+    """Lock a file until it is closed; False where another process has it or nothing can be
+    locked."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -151,7 +187,28 @@ def _truth(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    return str(value).replace("\t", " ").replace("\n", " ").replace("\r", " ")
+    return inert(str(value).replace("\t", " ").replace("\n", " ").replace("\r", " "))
+
+
+def inert(text: str) -> str:
+    """A text that no spreadsheet runs: with an apostrophe before what would be a formula.
+
+    :func:`read` takes it away again; one that was there before is doubled, so that none is lost.
+    """
+    bare = text.lstrip("'")
+    if not bare or bare[0] not in FORMULA or len(text) == 1:
+        return text
+    try:
+        float(text)
+    except ValueError:
+        return f"'{text}"
+    return text
+
+
+def _uttered(text: str) -> str:
+    """The text that was made inert."""
+    bare = text.lstrip("'")
+    return text[1:] if bare != text and bare and bare[0] in FORMULA else text
 
 
 def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stored:
@@ -163,11 +220,7 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     raw = _inflated(path, data)
-    meta: dict[str, str] = {}
-    body = io.BytesIO(raw)
-    while raw.startswith(b"##", body.tell()):
-        key, _, value = body.readline().decode().removeprefix("##").rstrip("\n").partition("=")
-        meta[key] = value
+    meta, body = _split(raw)
     _check_tag(path, meta, table)
     _check_cells(path, raw, body.tell())
     try:
@@ -184,6 +237,10 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
+    if b"\t'" in raw or b"\n'" in raw:
+        for column in table.columns:
+            if column.kind == "text" and column.name in frame:
+                frame[column.name] = frame[column.name].map(_uttered, na_action="ignore")
     if only is not None:
         columns = tuple(column for column in table.columns if column.name in only)
         table = dataclasses.replace(table, columns=columns)
@@ -191,18 +248,31 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
 
 
 def preamble(path: Path) -> dict[str, str]:
-    """The values above a table, which is not read; ValueError when the file is damaged."""
-    found = {}
+    """The preamble of a table of any type, which is not read; ValueError when the file is damaged
+    or no table of ctcnv."""
+    meta: dict[str, str] = {}
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as handle:
             for line in handle:
                 if not line.startswith(b"##"):
                     break
                 key, _, value = line.decode().removeprefix("##").rstrip("\n").partition("=")
-                found[key] = value
+                meta[key] = value
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
-    return found
+    if "ctcnv.table" not in meta:
+        raise ValueError(f"{path}: not a ctcnv table; its first line would be ##ctcnv.table=...")
+    return meta
+
+
+def _split(raw: bytes) -> tuple[dict[str, str], io.BytesIO]:
+    """The preamble of a table, and the table read up to its header."""
+    meta: dict[str, str] = {}
+    body = io.BytesIO(raw)
+    while raw.startswith(b"##", body.tell()):
+        key, _, value = body.readline().decode().removeprefix("##").rstrip("\n").partition("=")
+        meta[key] = value
+    return meta, body
 
 
 def _inflated(path: Path, data: bytes) -> bytes:

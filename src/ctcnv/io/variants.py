@@ -25,7 +25,7 @@ import pandas as pd
 import pysam
 
 from ctcnv.io import tables
-from ctcnv.io.reference import quiet_htslib
+from ctcnv.io.reference import WRONG_VCF, quiet_htslib
 from ctcnv.io.wig import read_text
 from ctcnv.mutations import ORIGINS, VARIANT_COLUMNS
 from ctcnv.protein import short
@@ -167,7 +167,7 @@ def _read_vcf(path: Path, sample: str) -> tuple[list[dict[str, Any]], dict[str, 
                 }
                 for number, record in enumerate(reader, start=1):
                     rows.extend(_of_record(path, number, record, column, annotation))
-        except (OSError, ValueError) as error:
+        except WRONG_VCF as error:
             if str(error).startswith(str(path)):
                 raise
             raise ValueError(

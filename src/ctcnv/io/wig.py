@@ -17,6 +17,9 @@ import pandas as pd
 #: Names a count column may have when none is named like the sample, in order of preference.
 COUNT_COLUMNS = ("count", "fragments")
 
+#: No position of a genome lies beyond it (that of formats with signed 32-bit positions).
+FARTHEST = (1 << 31) - 1
+
 
 def read_text(path: Path) -> str:
     """The text of a file, plain or gzipped; ValueError when it is damaged or not text."""
@@ -62,6 +65,8 @@ def read_fixed_step(path: Path) -> pd.DataFrame:
             raise ValueError(
                 f"{path} line {head + wrong + 2}: {body[wrong][:60]!r} is not a number"
             ) from None
+        if start + step * len(numbers) > 2 * FARTHEST:
+            raise ValueError(f"{path} line {head + 1}: its bins lie beyond {FARTHEST:,}")
         first = start - 1 + step * np.arange(len(numbers), dtype=np.int64)
         chroms += [chrom] * len(numbers)
         starts.append(first)
@@ -88,8 +93,11 @@ def _fixed_step(path: Path, index: int, line: str) -> tuple[str, int, int, int]:
             f"{path} line {index + 1}: {line[:80]!r}; expected "
             "'fixedStep chrom=... start=... step=... span=...'"
         ) from None
-    if start < 1 or not 1 <= span <= step:
-        raise ValueError(f"{path} line {index + 1}: {line[:80]!r}; expected 1 <= span <= step")
+    if not 1 <= start <= FARTHEST or not 1 <= span <= step <= FARTHEST:
+        raise ValueError(
+            f"{path} line {index + 1}: {line[:80]!r}; expected 1 <= span <= step, and no position "
+            f"beyond {FARTHEST:,}"
+        )
     return chrom, start, step, span
 
 
@@ -121,6 +129,12 @@ def read_count_table(path: Path, *, sample: str) -> tuple[pd.DataFrame, str]:
         raise ValueError(
             f"{path}: no column of counts; name it {sample!r} like the sample, or 'count'"
         )
+    for number, line in enumerate(text.split("\n")[1:], start=1):
+        # pandas would shift the cells of such a row
+        if line.strip() and line.count("\t") + 1 != len(header):
+            raise ValueError(
+                f"{path} row {number}: {line.count(chr(9)) + 1} cells, the header has {len(header)}"
+            )
     try:
         frame = pd.read_csv(
             io.StringIO(text), sep="\t", usecols=[*region, column], dtype="str",
@@ -131,7 +145,7 @@ def read_count_table(path: Path, *, sample: str) -> tuple[pd.DataFrame, str]:
     frame = frame[[*region, column]].set_axis([*region, "value"], axis="columns")
     numbers = {name: pd.to_numeric(frame[name], errors="coerce") for name in ("start", "end")}
     for name, values in numbers.items():
-        wrong = (values.isna() | (values != np.floor(values)) | (values < 0)).to_numpy()
+        wrong = (~values.between(0, FARTHEST) | (values != np.floor(values))).to_numpy()
         if wrong.any():
             row = int(np.flatnonzero(wrong)[0])
             raise ValueError(
