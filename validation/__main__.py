@@ -165,8 +165,9 @@ Much of this is not a blind test, and must be read so:
   healthy samples. The third time (seed 20261123) it held it in 195 of 240, and the model was kept
   for a while. A fourth and a fifth set (seeds 20261124, 20261125) judged sums over blocks of
   windows that were not kept, 187 and 168 of 240. The priors that came of it, with a repair, were
-  chosen on 240 genomes of another generator, and the mean over resampled chromosomes was tried on some of
-  these: with the old priors 26 of 30 intervals held the truth (22 without it), with the new ones 35
+  chosen on 240 genomes of another generator, and the mean over resampled chromosomes was tried on
+  some of these: with the old priors 26 of 30 intervals held the truth (22 without it), with the new
+  ones 35
   of 35 (32). Nothing of it was fitted: the numbers of the resampling are those of a bootstrap. The
   numbers below are of the sixth set (seed 20261126), asked once. The tables of the
   27 donors and of the patients' p-values are older, the test is the same.
