@@ -186,8 +186,10 @@ def alone(
 
 def whole(
     tumor: Tumor, *, true: float, depth: float, rng: np.random.Generator
-) -> tuple[pd.DataFrame, FractionResult, float]:
-    """The profile of chromosome 17, the estimate of the tumor fraction, and the true ploidy."""
+) -> tuple[pd.DataFrame, FractionResult, float, Dispersion]:
+    """The profile of chromosome 17, the estimate of the tumor fraction, the true ploidy, and the
+    over-dispersion of the fine atoms in such a genome: what they add to their megabase and what
+    sets megabases apart, its GC curve among it. A panel measures both at once."""
     bins, fine = plasma.bins(), atoms()
     library = random_library(limits.fragments(depth), rng)
     chrom = bins["chrom"].to_numpy(object)
@@ -222,7 +224,10 @@ def whole(
     factor = np.nan_to_num(panel().factor)
     expected = expected * factor / np.maximum(np.bincount(part, factor), 1e-9)[part]
     expected[~np.isfinite(panel().factor)] = np.nan
-    return profile_of(fine_drawn.astype(float), expected), found, atom_ploidy(bins, tumor)
+    size = panel().dispersion.atoms
+    both = np.hypot(panel().dispersion.tau, own.at(np.maximum(size * ATOM / plasma.MB, 1.0)))
+    return (profile_of(fine_drawn.astype(float), expected), found, atom_ploidy(bins, tumor),
+            Dispersion(size, both))  # fmt: skip
 
 
 def known(true: float, ploidy: float) -> FractionResult:
@@ -231,9 +236,11 @@ def known(true: float, ploidy: float) -> FractionResult:
     return FractionResult({"status": "detected", "p_tumor": 1.0}, grid, SOLUTIONS.empty())
 
 
-def called(profile: pd.DataFrame, found: FractionResult) -> dict[str, object]:
+def called(
+    profile: pd.DataFrame, found: FractionResult, dispersion: Dispersion
+) -> dict[str, object]:
     """The row of ERBB2."""
-    row = genes.call_genes(profile, gene(), found, dispersion=panel().dispersion,
+    row = genes.call_genes(profile, gene(), found, dispersion=dispersion,
                            settings=SETTINGS, excess=panel().excess).iloc[0]  # fmt: skip
     return {name: row[name] for name in COLUMNS}
 
@@ -302,16 +309,17 @@ def judge(task: tuple[dict[str, object], list[int]]) -> dict[str, object]:
     if world == "whole":
         genome = _genome(base, of_series)
         tumor = replace(genome, segments=(*genome.segments, *own))
-        profile, found, ploidy = whole(tumor, true=true, depth=depth, rng=rng)
+        profile, found, ploidy, spread = whole(tumor, true=true, depth=depth, rng=rng)
     else:
-        tumor, ploidy = Tumor(own, base=base), base
+        tumor, ploidy, spread = Tumor(own, base=base), base, panel().dispersion
         found = known(true, ploidy) if true > 0 else NOTHING
         profile = alone(tumor, true=true, ploidy=ploidy, depth=depth, rng=rng, variant=variant)
     row = plan | {"ploidy": ploidy, "true_pcn": 2 * float(ratio_of(number, true, ploidy))}
-    row |= called(profile, found) | {"status": found.row["status"]}
+    row |= called(profile, found, spread) | {"status": found.row["status"]}
     if world == "whole":
         row |= {
-            f"known_{key}": value for key, value in called(profile, known(true, ploidy)).items()
+            f"known_{key}": value
+            for key, value in called(profile, known(true, ploidy), spread).items()
         }
         row |= {"fraction": found.row["fraction"], "low": found.row["low"],
                 "high": found.row["high"]}  # fmt: skip
