@@ -54,7 +54,9 @@ def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_an_unknown_step_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("cuont") == 2
-    assert capsys.readouterr().err.startswith("ctcnv: error: 'cuont' is not a step; one of: demo")
+    assert capsys.readouterr().err.startswith(
+        "ctcnv: error: 'cuont' is not a step; one of: run, demo"
+    )
 
 
 def test_a_missing_file_is_one_line_and_exit_code_2(

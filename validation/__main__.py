@@ -185,7 +185,10 @@ Much of this is not a blind test, and must be read so:
   test had symmetric extents only, and waves were taken for steps; both were changed. Below is the
   third time. The real donors were looked at between: 8 gains in 2632 tests, half of them of AR
   on X. The noise of every gene's own region was then measured, as had been planned; no number
-  was set by it.
+  was set by it. In whole genomes the interval of `pcn` first held the truth in 72 of 96, as the
+  spread that it was given knew nothing of GC curves; with that in it, below, in 75. What is left is
+  a ratio around ERBB2 (GC 0.52) that is 1.4 % low on average also where there is no tumor, half of
+  it in the 1-Mb atoms: the GC curve of a library unlike the panel's. It is not repaired yet.
 """
 
 

@@ -54,6 +54,7 @@ class Cluster:
     def __init__(self, folder: Path, *, accounting: bool) -> None:
         self.folder = folder
         self.accounting = accounting
+        self._database: subprocess.Popen[bytes] | None = None
         self.environment = {
             **os.environ, "PATH": _path(), "SLURM_CONF": str(folder / "slurm.conf")
         }  # fmt: skip
@@ -142,6 +143,8 @@ class Cluster:
         for name in (*(f"slurmd.{node}" for node in NODES), "slurmctld", "slurmdbd", "mariadbd",
                      "munged"):  # fmt: skip
             self._end(name, signal.SIGTERM)
+        if self._database is not None:
+            self._database.wait(timeout=30)
         with contextlib.suppress(OSError):
             if SYSTEM_CONF.readlink() == self.folder / "slurm.conf":
                 SYSTEM_CONF.unlink()
@@ -186,14 +189,14 @@ class Cluster:
                  "--auth-root-authentication-method=normal", "--skip-test-db"],
                 stdout=log, stderr=log, env=self.environment, check=True, timeout=120,
             )  # fmt: skip
-            process = subprocess.Popen(
+            self._database = subprocess.Popen(
                 ["mariadbd", "--no-defaults", "--user=mysql", f"--datadir={data}",
                  f"--socket={data}/socket", f"--port={PORTS['database']}",
                  "--bind-address=127.0.0.1", "--innodb-buffer-pool-size=64M",
                  "--innodb-lock-wait-timeout=900"],
                 stdout=log, stderr=log, env=self.environment,
             )  # fmt: skip
-        (self.folder / "run/mariadbd.pid").write_text(str(process.pid))
+        (self.folder / "run/mariadbd.pid").write_text(str(self._database.pid))
         words = ("mariadb", "--no-defaults", f"--socket={data}/socket", "-e")
         until(lambda: "1" in self.ask(*words, "select 1"), 60)
         self.ask(
