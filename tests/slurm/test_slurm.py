@@ -141,8 +141,8 @@ def busy(cluster: Cluster) -> bool:
 def test_slurm_gives_the_same_bytes_and_a_job_killed_for_memory_gets_more(
     cluster: Cluster, cohort: Path, folder: Path
 ) -> None:
-    # Snakemake and the command take more than 350 MB and less than 700.
-    process = start(cluster, folder, "--set-resources", "bins:mem_mb=350*attempt")
+    # Snakemake and the command take more than 200 MB, for seconds, and less than 800.
+    process = start(cluster, folder, "--set-resources", "bins:mem_mb=200*attempt*attempt")
     assert ended(process, folder) == 0, said(folder)
     assert_same(cohort, folder)
     jobs = submitted(folder)
