@@ -267,6 +267,31 @@ def test_a_sample_without_values_has_a_bigwig_that_can_be_read_and_says_not_know
     assert export.cnr(joined, genes()).empty
 
 
+class PanicException(BaseException):
+    """What the writer's own threads raise on a full disk, in one run of four."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [(PanicException("Disconnected"), ValueError), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_a_bigwig_whose_writer_panics_is_refused_in_one_line(
+    raised: BaseException,
+    expected: type[BaseException],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    def panics(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(pybigtools, "open", panics)
+    with pytest.raises(expected):
+        exports.write_bigwig(
+            tmp_path / "a.bw", export.windows(profile(), fragments=100), lengths={"chr1": 1000}
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
 # Readers -------------------------------------------------------------------------------------
 
 

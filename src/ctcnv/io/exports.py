@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -44,14 +44,26 @@ def write_bedgraph(path: Path, windows: pd.DataFrame, *, name: str) -> None:
     write_text(path, track + body)
 
 
+def _write_values(
+    named: Path, lengths: Mapping[str, int], values: Iterable[tuple[str, int, int, float]]
+) -> None:
+    """The values to a file, whole or not: the writer's threads panic when they meet a full disk,
+    some of the time, and its exception is no Exception and has no module to import it from."""
+    import pybigtools
+
+    try:
+        pybigtools.open(str(named), "w").write(dict(lengths), values)
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+
+
 def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int]) -> None:
     """The same values as bigWig, with the lengths of the chromosomes.
 
     The format demands at least one value: of a sample without any, the first base of the first
     chromosome is NaN, "not known", so that the file is one that viewers read.
     """
-    import pybigtools
-
     if windows.empty:
         first = min(lengths)
         windows = pd.DataFrame({"chrom": [first], "start": [0], "end": [1], "pcn": [float("nan")]})
@@ -65,7 +77,7 @@ def write_bigwig(path: Path, windows: pd.DataFrame, *, lengths: Mapping[str, int
         # the writer knows what to write from the end of the name
         named = temporary.with_name(f"{temporary.name}.bw")
         try:
-            pybigtools.open(str(named), "w").write(dict(lengths), values)
+            _write_values(named, lengths, values)
             _require_whole(path, named, n=len(ordered))
             named.replace(temporary)
         finally:
