@@ -254,7 +254,7 @@ def test_a_male_x_is_drawn_at_one_copy():
 
 def test_all_settings_of_the_run_are_listed(pages):
     text = words_of(pages["responder"])
-    for key in ("amplified_copies", "error_rate", "ploidy_step", "gc_strata", "no_change"):
+    for key in ("amplified_copies", "error_rate", "ploidy_step", "curvature", "no_change"):
         assert key in text
 
 

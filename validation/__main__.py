@@ -142,7 +142,7 @@ Written by `make validate`; do not edit. What was measured, good or bad, with n.
 Much of this is not a blind test, and must be read so:
 
 - The 47 healthy donors judge the false positives, leave-one-out. They were also looked at when
-  `normalize.gc_strata`, `normalize.regional_noise`, `pon.outlier_noise` were chosen, and the rule
+  `normalize.curvature`, `normalize.regional_noise`, `pon.outlier_noise` were chosen, and the rule
   for a sample that is noisier than the panel. With the first rules, without that one, 17 of the 47
   were left out of the panel, nearly all of one platform and many with the look of a tumor.
   `fraction.tail_df` was fitted to them. That waves are taken out and in blocks of which size, how

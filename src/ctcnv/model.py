@@ -94,8 +94,8 @@ class NormalizeSettings(Settings):
     """How expected fragments are computed for one library."""
 
     section: ClassVar[str] = "normalize"
-    gc_strata: int
     min_stratum: int
+    curvature: float
     gc_passes: int
     regional_noise: float
     max_residual: float

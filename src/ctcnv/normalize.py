@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -151,14 +152,14 @@ def profile_of(
 class Covariate:
     """A property of the atoms that their yield depends on, sorted once for all libraries.
 
-    values : (n,) NaN = not known; order : (n,) the atoms by value; distinct : (m,) the values that
-    occur, of which atom i has number ``code[i]``.
+    values : (n,) NaN = not known; distinct : (m,) the values that occur, of which atom i has number
+    ``code[i]``; cell : (m,) number of the narrow stratum that a value lies in.
     """
 
     values: Array
-    order: NDArray[np.intp]
     distinct: Array
     code: NDArray[np.intp]
+    cell: NDArray[np.intp]
 
     @classmethod
     def of(cls, values: Array) -> Covariate:
@@ -170,7 +171,9 @@ class Covariate:
         new = np.concatenate([[True], new])[: len(values)]
         code = np.empty(len(values), dtype=np.intp)
         code[order] = np.cumsum(new) - 1
-        return cls(values, order, ranked[new], code)
+        distinct = ranked[new]
+        cell = np.unique(np.floor(distinct / STRATUM_WIDTH), return_inverse=True)[1]
+        return cls(values, distinct, code, cell)
 
 
 @dataclass(frozen=True)
@@ -312,39 +315,60 @@ def _curve(
 ) -> Array:
     """Smooth ratio of observed to base as a function of x, evaluated at every atom.
 
-    Atoms are grouped into strata of x with equally many atoms; a stratum's value is the ratio of
-    sums (no log, no ratio of single small counts); a smoothing spline of the penalty ``PENALTY``
-    goes through the strata (scipy ``make_smoothing_spline``).
+    Atoms are grouped into strata of x, as narrow as their number allows; a stratum's value is the
+    ratio of sums (no log, no ratio of single small counts). A smoothing spline goes through them
+    (scipy ``make_smoothing_spline``), the f of the least
+
+        sum of w_k (v_k - f(x_k))^2 + curvature x integral of f''(x)^2,
+
+    v_k the value of stratum k over that of the library, w_k its share of all base: the variance of
+    v_k goes with 1 / w_k.
     """
-    order = x.order[use[x.order]]
-    n_strata = int(np.clip(len(order) // settings.min_stratum, 1, settings.gc_strata))
-    edges = np.linspace(0, len(order), n_strata + 1).astype(int)[:-1]
-    at, weight = x.values[order], base[order]
-    total = np.add.reduceat(weight, edges)
-    value = np.add.reduceat(observed[order], edges) / total
-    centre = np.add.reduceat(at * weight, edges) / total
-    distinct = np.concatenate([[True], np.diff(centre) > 1e-9])
-    centre, value, total = centre[distinct], value[distinct], total[distinct]
-    # half a stratum lies beyond the outermost centre: the spline is linear there
-    clamped = np.clip(x.distinct, at[0], at[-1])
+    part, m = x.code[use], len(x.distinct)
+    of_base, of_seen = (np.bincount(part, values[use], m) for values in (base, observed))
+    seen = np.bincount(part, minlength=m)
+    held = np.bincount(x.cell, seen).tolist()
+    stratum = np.array(_strata(held, least=settings.min_stratum))[x.cell]
+    known = seen > 0
+    total, total_seen, moment = (
+        np.bincount(stratum[known], values[known])
+        for values in (of_base, of_seen, of_base * x.distinct)
+    )
+    weight = total / total.sum()
+    value, centre = total_seen / total_seen.sum() / weight, moment / total
+    # beyond the outermost centre the spline is linear, and no value was seen beyond these
+    clamped = np.clip(x.distinct, *x.distinct[known][[0, -1]])
     if len(centre) >= MIN_KNOTS:
-        spline = make_smoothing_spline(centre, value, w=total / total.mean(), lam=PENALTY)
-        fitted = spline(clamped)
+        fitted = make_smoothing_spline(centre, value, w=weight, lam=settings.curvature)(clamped)
     else:
         fitted = np.interp(clamped, centre, value)
     # A spline may dip below zero in a sparse tail. A strong bias goes on falling beyond the centre
     # of the last stratum: a floor at its very value would make GC-rich chromosomes look lost.
-    fitted = np.maximum(fitted, max(FLOOR * float(value.min()), 1e-3 * float(value.mean())))
-    fitted /= float(np.average(fitted[x.code[order]], weights=weight))
+    fitted = np.maximum(fitted, max(FLOOR * float(value.min()), 1e-3))
+    fitted /= float(np.average(fitted[known], weights=of_base[known]))
     return np.asarray(fitted[x.code])
 
 
+def _strata(atoms: Sequence[float], *, least: int) -> list[int]:
+    """Number of the stratum of each cell: neighbours are joined until they hold enough atoms.
+
+    atoms : how many lie in each cell. What is left at the end joins the last stratum.
+    """
+    number = []
+    current, held = 0, 0.0
+    for n in atoms:
+        number.append(current)
+        held += n
+        if held >= least:
+            current, held = current + 1, 0.0
+    return [min(one, max(current - 1, 0)) for one in number]
+
+
+#: Width of a stratum of GC or mappability, a share between 0 and 1: the yield of a strongly biased
+#: library changes by 3 % over it.
+STRATUM_WIDTH = 0.003
 #: Least value of a curve as a share of its smallest stratum.
 FLOOR = 0.3
-#: Penalty of the spline on the square of its second derivative, for x a share between 0 and 1.
-#: scipy's generalised cross-validation looks for it between 0 and 30 to within 1e-5 and gave this
-#: value, its smallest, for nearly every library that was looked at.
-PENALTY = 6.16e-6
 #: The smoothing spline needs at least five points.
 MIN_KNOTS = 5
 
