@@ -11,7 +11,6 @@ import sys
 import threading
 import tracemalloc
 import types
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +24,7 @@ from ctcnv.cli import main
 from ctcnv.io import bam, bgzf, htslib, tables
 from ctcnv.model import CountSettings
 from ctcnv.schema import BINS, COUNTS, LENGTHS, READS
+from tests.knocks.reads import as_blocks
 from tests.reference.count_slow import count_slow
 
 SETTINGS = CountSettings(
@@ -506,20 +506,6 @@ def test_bgzipped_text_is_not_taken_for_a_bam(tmp_path):
         out.write(b"##fileformat=VCFv4.2\n")
     with pytest.raises(ValueError, match="holds something else"):
         counted(tmp_path / "a.bam")
-
-
-def as_blocks(data: bytes, size: int = 60_000) -> bytes:
-    """Bytes as BGZF blocks with the empty block at the end."""
-    blocks = []
-    for start in range(0, len(data), size):
-        part = data[start : start + size]
-        packer = zlib.compressobj(1, zlib.DEFLATED, -15)
-        body = packer.compress(part) + packer.flush()
-        head = bytes.fromhex("1f8b08040000000000ff0600424302 00") + struct.pack(
-            "<H", len(body) + 25
-        )
-        blocks.append(head + body + struct.pack("<II", zlib.crc32(part), len(part)))
-    return b"".join(blocks) + bgzf.END
 
 
 @pytest.fixture

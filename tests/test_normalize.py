@@ -360,6 +360,26 @@ def test_a_curve_is_that_of_the_library_also_where_few_atoms_lie():
     assert np.abs(error[x > 0.5].mean()) < 0.002
 
 
+@pytest.mark.parametrize("level", [1.2, 1.6, 3.0])
+def test_an_amplicon_does_not_bend_the_curve_that_it_is_measured_with(level: float):
+    # two atoms of 1 Mb at GC 0.53, where few others are: a curve that followed them would take up
+    # 0.7 % of a gain of a fifth
+    inside = (plasma.bins()["chrom"] == "chr17") & plasma.bins()["start"].isin(
+        [37_000_000, 38_000_000]
+    )
+    assert (plasma.bins()["gc"][inside] > 0.52).all()
+    deep = replace(plasma.USUAL, fragments=20_000_000)
+    counts = plasma.counts(library=deep, seed=5)
+    seen = counts["fragments"].to_numpy(float)
+    reference = step.Reference.of(plasma.bins())
+    without, made = (
+        step.expectation(values, reference, factor=None, settings=SETTINGS).expected[inside].sum()
+        / values.sum()
+        for values in (seen, np.where(inside, level * seen, seen))
+    )
+    assert made / without == pytest.approx(1, abs=0.0015)
+
+
 def test_regions_divide_a_chromosome_by_what_is_expected():
     chrom = np.array([0] * 6 + [1] * 2)
     base = np.array([1.0, 1, 1, 1, 1, 1, NAN, 3.0])

@@ -23,7 +23,7 @@ from scipy.interpolate import make_smoothing_spline
 from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
-from ctcnv.robust import difference_sd
+from ctcnv.robust import difference_sd, mad_sd
 from ctcnv.schema import chrom_key, is_autosome, numbered
 from ctcnv.waves import Waves, without_waves
 
@@ -299,11 +299,19 @@ def _outlying(observed: Array, wanted: Array, fit: Mask, limit: float) -> Mask:
     """Atoms far from what curve and region say, by ``limit`` standard deviations: amplicons, which
     must not bend the curve that they are measured with, and artefacts.
 
-    sd^2 = E + (0.1 E)^2: counting noise and what atoms differ by without a panel.
+    sd^2 = E + (s E)^2: counting noise and what most atoms differ by, s the robust standard
+    deviation of their ratios beyond counting.
     """
     scaled = wanted * observed[fit].sum() / wanted[fit].sum()
-    with np.errstate(invalid="ignore"):
-        return np.asarray(np.abs(observed - scaled) > limit * np.sqrt(scaled + (0.1 * scaled) ** 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        inside = scaled[fit]
+        beyond = mad_sd(observed[fit] / inside) ** 2 - float(np.median(1 / inside))
+        spread = float(np.clip(beyond, LEAST_SPREAD**2, MOST_SPREAD**2))
+        return np.asarray(np.abs(observed - scaled) > limit * np.sqrt(scaled + spread * scaled**2))
+
+
+#: What atoms are taken to differ by at least and at most, without a panel.
+LEAST_SPREAD, MOST_SPREAD = 0.01, 0.1
 
 
 #: Change of the curve below which another pass is not worth it: far below counting noise.

@@ -187,27 +187,30 @@ def _header_only(_: Path) -> str:
     return "counted: 0 of 0 reads"
 
 
+def _cut_every_4_kb(data: bytes, ends: range, *, behind: bytes, said: str) -> list[Said]:
+    """What is said of a file cut at each place, each of which must be refused."""
+    seen = []
+    for end in ends:
+        Path("b.bam").write_bytes(data[:end] + behind)
+        seen.append(count("b.bam")[0])
+        refused(seen[-1], said)
+    assert len(seen) > 50
+    return seen
+
+
 def _truncated(_: Path) -> str:
     write_bins(CONTIGS)
     data = write_bam("a.bam", pairs(8_000)).read_bytes()
     ends = range(4096, len(data), 4096)
-    assert len(ends) > 50
-    seen = []
-    for end in ends:
-        Path("b.bam").write_bytes(data[:end])
-        seen.append(count("b.bam")[0])
-        refused(seen[-1], "b.bam: truncated")
+    seen = _cut_every_4_kb(data, ends, behind=b"", said="b.bam: truncated")
     return f"{summed(seen)}; all say that the file is truncated"
 
 
 def _truncated_with_end(_: Path) -> str:
     write_bins(CONTIGS)
     data = write_bam("a.bam", pairs(8_000)).read_bytes()
-    seen = []
-    for end in range(4096, len(data) - 4096, 4096):
-        Path("b.bam").write_bytes(data[:end] + bgzf.END)
-        seen.append(count("b.bam")[0])
-        refused(seen[-1], "b.bam: ")
+    ends = range(4096, len(data) - 4096, 4096)
+    seen = _cut_every_4_kb(data, ends, behind=bgzf.END, said="b.bam: ")
     return f"{summed(seen)}; truncated or damaged, with the byte"
 
 
