@@ -6,6 +6,7 @@ As the patients' reports it loads nothing and every value is escaped. Figures co
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ class Cell:
     note: str = ""
     tone: str = ""
     link: str = ""
+    archived: str = ""
     long: bool = False
 
 
@@ -66,6 +68,10 @@ class Card:
     tone: str = ""
 
 
+#: Where the workflow puts this page and the report of a patient.
+PLACE = "results/cohort/cohort.html"
+REPORT = "results/patients/{patient}/report.html"
+
 PATIENT_HEADS = ("Patient", "Tumor fraction", "ERBB2", "Copies per tumor cell", "Plasma copies",
                  "Follow-up", "Change", "Ratio to baseline", "ERBB2 excess", "Arm", "Response",
                  "PFS, days", "OS, days", "Quality")  # fmt: skip
@@ -74,6 +80,12 @@ STATISTIC_HEADS = ("Analysis", "Outcome", "By", "Level", "n", "Not known", "Even
                    "p, proportional hazards", "Method", "Note")  # fmt: skip
 TRIAL_HEADS = ("Trial", "Drug", "Patients", "Line", "n", "Response rate", "PFS, months",
                "OS, months", "Kind of source", "Source", "Note")  # fmt: skip
+
+
+def in_archive(path: str) -> str:
+    """The folder below ``data/raw`` in which the archive of ``snakemake --report`` has a file: the
+    first 16 digits of the sha256 of its path (Snakemake 9)."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16]
 
 
 def cohort_page(
@@ -101,6 +113,7 @@ def cohort_page(
         style=Markup(style),  # noqa: S704  our own file
         script=Markup(script),  # noqa: S704  our own file
         policy=assets.policy(style, script),
+        place=in_archive(PLACE),
         n_samples=len(samples),
         cards=_cards(patients),
         patient_heads=PATIENT_HEADS,
@@ -192,7 +205,8 @@ def _patient(row: Row, worst: dict[str, str]) -> Line:
     fraction = _value(row, "fraction", words.share, "%") if detected else _word(
         row["status"], palette.STATUS)  # fmt: skip
     return Line((
-        Cell(name, name, link=f"../patients/{name}/report.html"),
+        Cell(name, name, link=f"../patients/{name}/report.html",
+             archived=in_archive(REPORT.format(patient=name))),
         fraction if detected else Cell(fraction.main, "", tone=fraction.tone),
         _word(row["erbb2_call"], palette.CALL),
         _value(row, "erbb2_copies", words.copies),
