@@ -90,6 +90,20 @@ def test_without_a_clinical_table_there_are_no_statistics(tmp_path: Path) -> Non
     assert "Change in tumor fraction" in said
 
 
+def test_columns_of_the_clinical_table_are_there_where_it_tells_them(full: str) -> None:
+    """No death is told in it; without it the table of patients has none of its columns."""
+
+    def heads(text: str) -> list[str]:
+        table = text[text.index('id="patients"') :]
+        return re.findall(r'<th scope="col">(.*?)</th>', table[: table.index("</thead>")])
+
+    assert heads(full)[-4:] == ["Arm", "Response", "PFS, days", "Quality"]
+    bare = page(frames(None))
+    assert heads(bare)[-2:] == ["ERBB2 excess", "Quality"]
+    table = bare[bare.index('id="patients"') : bare.index("</table>")]
+    assert table.count("<td ") == len(TRACKS) * len(heads(bare))
+
+
 def test_the_page_loads_nothing_and_says_what_it_is_for(full: str) -> None:
     assert not re.search(r'(src|href)="(?!data:|\.\./patients/)', full)
     policy = re.search(r'Content-Security-Policy" content="([^"]+)"', full)

@@ -75,6 +75,8 @@ REPORT = "results/patients/{patient}/report.html"
 PATIENT_HEADS = ("Patient", "Tumor fraction", "ERBB2", "Copies per tumor cell", "Plasma copies",
                  "Follow-up", "Change", "Ratio to baseline", "ERBB2 excess", "Arm", "Response",
                  "PFS, days", "OS, days", "Quality")  # fmt: skip
+#: Columns that are left out where no patient has a value.
+OF_CLINICAL = ("Arm", "Response", "PFS, days", "OS, days")
 STATISTIC_HEADS = ("Analysis", "Outcome", "By", "Level", "n", "Not known", "Events", "Measure",
                    "Estimate (95 %)", "p", "p, corrected",
                    "p, proportional hazards", "Method", "Note")  # fmt: skip
@@ -106,7 +108,7 @@ def cohort_page(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    worst = _worst_quality(samples)
+    heads, lines = _patients(patients, _worst_quality(samples))
     counts = qc["status"].value_counts()
     return environment.from_string(assets.read("cohort.html")).render(
         version=__version__,
@@ -116,8 +118,8 @@ def cohort_page(
         place=in_archive(PLACE),
         n_samples=len(samples),
         cards=_cards(patients),
-        patient_heads=PATIENT_HEADS,
-        patients=[_patient(row, worst) for row in rows_of(patients)],
+        patient_heads=heads,
+        patients=lines,
         calls=[(call, word) for call, word in palette.CALL.items()
                if (patients["erbb2_call"] == call).any()],
         target_day=words.decimals(target_day, 0),
@@ -196,6 +198,21 @@ def _time(row: Row, outcome: str) -> Cell:
     censored = not (row[f"{outcome}_event"] is True or row[f"{outcome}_event"] == 1)
     days = number(row[f"{outcome}_days"])
     return Cell(words.decimals(days, 0) + ("+" if censored else ""), repr(days))
+
+
+def _patients(
+    patients: pd.DataFrame, worst: dict[str, str]
+) -> tuple[Sequence[str], Sequence[Line]]:
+    """The heads and rows of the table of patients."""
+    lines = [_patient(row, worst) for row in rows_of(patients)]
+    kept = [
+        i for i, head in enumerate(PATIENT_HEADS)
+        if head not in OF_CLINICAL or any(line.cells[i].main for line in lines)
+    ]  # fmt: skip
+    return (
+        [PATIENT_HEADS[i] for i in kept],
+        [Line([line.cells[i] for i in kept], line.call) for line in lines],
+    )
 
 
 def _patient(row: Row, worst: dict[str, str]) -> Line:
