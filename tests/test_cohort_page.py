@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import html
 import re
-import shutil
-import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -66,7 +64,10 @@ def words_of(text: str) -> str:
 
 def test_every_patient_has_a_row_and_a_link_to_the_report(full: str) -> None:
     for name in TRACKS:
-        assert f'<a href="../patients/{name}/report.html">{name}</a>' in full
+        link = (
+            rf'<a href="\.\./patients/{name}/report\.html" data-archive="[0-9a-f]{{16}}">{name}</a>'
+        )
+        assert len(re.findall(link, full)) == 1
 
 
 def test_every_analysis_is_on_the_page_with_what_to_know_of_it(
@@ -87,6 +88,20 @@ def test_without_a_clinical_table_there_are_no_statistics(tmp_path: Path) -> Non
     assert "All analyses" not in said
     assert "Kaplan" not in said
     assert "Change in tumor fraction" in said
+
+
+def test_columns_of_the_clinical_table_are_there_where_it_tells_them(full: str) -> None:
+    """No death is told in it; without it the table of patients has none of its columns."""
+
+    def heads(text: str) -> list[str]:
+        table = text[text.index('id="patients"') :]
+        return re.findall(r'<th scope="col">(.*?)</th>', table[: table.index("</thead>")])
+
+    assert heads(full)[-4:] == ["Arm", "Response", "PFS, days", "Quality"]
+    bare = page(frames(None))
+    assert heads(bare)[-2:] == ["ERBB2 excess", "Quality"]
+    table = bare[bare.index('id="patients"') : bare.index("</table>")]
+    assert table.count("<td ") == len(TRACKS) * len(heads(bare))
 
 
 def test_the_page_loads_nothing_and_says_what_it_is_for(full: str) -> None:
@@ -125,40 +140,6 @@ def test_the_same_tables_give_the_same_page(
     full: str, with_outcome: dict[str, pd.DataFrame]
 ) -> None:
     assert page(with_outcome) == full
-
-
-def test_a_browser_shows_filters_and_sorts(full: str, tmp_path: Path) -> None:
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium on this machine")
-    path = tmp_path / "cohort.html"
-    path.write_text(full)
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{path}"],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert f"{len(TRACKS)} of {len(TRACKS)}" in done.stdout, "the script did not run"
-    assert '<button type="button">Patient</button>' in done.stdout
-
-
-@pytest.mark.parametrize(("place", "linked"), [("results/cohort", True), ("data/raw/0f3a", False)])
-def test_links_are_offered_only_where_they_lead_somewhere(
-    full: str, tmp_path: Path, place: str, linked: bool
-) -> None:
-    # data/raw/<id>/cohort.html is where the archive of `snakemake --report` puts the page
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("no chromium on this machine")
-    path = tmp_path / place / "cohort.html"
-    path.parent.mkdir(parents=True)
-    path.write_text(full)
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", f"file://{path}"],
-        capture_output=True, text=True, check=True, timeout=120,
-    )  # fmt: skip
-    assert ('<a href="../patients/' in done.stdout) == linked
-    assert ('<span class="leads" hidden="">' in done.stdout) != linked
-    assert all(name in done.stdout for name in TRACKS)
 
 
 # Figures -------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ import html
 import re
 import shlex
 import shutil
-import subprocess
 from pathlib import Path
 
 import pandas as pd
@@ -20,7 +19,6 @@ from ctcnv.cli import one_line, sample
 from ctcnv.io import exports, tables
 from ctcnv.schema import Column, Table
 from tests.knocks.files import ODD
-from tests.test_report import CASES, page_of
 from tests.test_workflow import commands, folder, snakemake
 
 __all__ = ["folder"]  # a fixture
@@ -145,49 +143,3 @@ def test_the_inputs_of_a_page_cannot_end_its_tag() -> None:
     page = sample.with_inputs("<head></head><body>", {evil: "sha256:0"})
     assert "<script>" not in page
     assert html.unescape(page).count(evil.replace('"', '\\"')) == 1
-
-
-def said_by_browser(page: str, folder: Path) -> tuple[str, str]:
-    """The page after its scripts ran, and what the browser wrote of it."""
-    browser = shutil.which("chromium") or shutil.which("chromium-browser")
-    if browser is None:
-        pytest.skip("chromium is not installed")
-    path = folder / "page.html"
-    path.write_text(page)
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-         f"--user-data-dir={folder / 'profile'}", "--enable-logging=stderr", "--v=0",
-         "--dump-dom", path.as_uri()],
-        capture_output=True, text=True, timeout=180, check=False,
-    )  # fmt: skip
-    if done.returncode != 0:
-        pytest.skip(f"chromium does not start here (exit code {done.returncode})")
-    console = "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
-    return done.stdout, console
-
-
-@pytest.fixture(scope="module")
-def report_page() -> str:
-    """A patient's page as the command writes it."""
-    return sample.with_inputs(page_of(CASES["responder"]), {"track.P01": "sha256:" + "0" * 64})
-
-
-def test_a_browser_obeys_the_page_without_a_breach_of_its_policy(
-    report_page: str, tmp_path: Path
-) -> None:
-    shown, console = said_by_browser(report_page, tmp_path)
-    assert 'data-script="ran"' in shown
-    assert console == ""
-
-
-def test_a_browser_runs_no_other_script_and_loads_nothing(report_page: str, tmp_path: Path) -> None:
-    evil = (
-        "<script>document.body.dataset.evil = 1</script>"
-        "<p id=q onclick='1'>x</p><img src='file:///etc/hostname' onerror='document.title = 1'>"
-        "<p style='color: red'>x</p>"
-    )
-    shown, console = said_by_browser(report_page.replace("</body>", f"{evil}</body>"), tmp_path)
-    assert 'data-script="ran"' in shown
-    assert "data-evil" not in shown
-    for directive in ("script-src", "img-src", "style-src"):
-        assert directive in console, console

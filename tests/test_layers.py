@@ -13,6 +13,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: Layers 0 and 1 in order: a module may import those before it. A new module is added here, at its
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
+    "sequences", "table",
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
     "palette", "document", "display", "bins", "count", "import_", "synthetic", "simulate", "trial",
     "normals", "waves", "normalize", "segment", "evidence", "healthy", "copystates", "blocks",

@@ -11,7 +11,9 @@ import pytest
 import yaml
 
 from ctcnv import cli, schema
+from ctcnv.document import Grid, Heading, Text
 from ctcnv.io import tables
+from ctcnv.report import Sample, Sheet, pages, words
 from ctcnv.report import criteria as judged
 from tests import fakes
 from tests.facts import mutation_row
@@ -173,6 +175,59 @@ def test_a_rule_is_told_in_words(rule: str, shown: str) -> None:
     assert judged.rule_words(rule) == shown
 
 
-@pytest.mark.parametrize(("value", "shown"), [(1.0, "> 0.99"), (0.5, "0.50"), (0.0, "< 0.01")])
-def test_a_probability_is_never_shown_as_certain(value: float, shown: str) -> None:
-    assert judged.chance(value) == shown
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.0, "> 99 %"), (0.995, "> 99 %"), (0.994, "99 %"), (0.5, "50 %"), (0.006, "1 %"),
+     (0.005, "< 1 %"), (0.0, "< 1 %"), (None, "not known")],
+)  # fmt: skip
+def test_a_probability_is_never_shown_as_certain(value: float | None, shown: str) -> None:
+    assert words.chance(value).replace(words.SPACE, " ") == shown
+
+
+# Print -----------------------------------------------------------------------------------------
+
+
+def printed(folder: Path) -> list[list[str]]:
+    """Every row of the printed report's tables, and every paragraph as a row of one cell."""
+    sheets = {}
+    for name in ("criteria", "alterations", "strata"):
+        stored = tables.read(folder / f"{name}.tsv", schema.TABLES[name])
+        sheets[name] = Sheet(stored.frame, stored.meta)
+    samples = [
+        Sample(s.name, **{name: Sheet(*table) for name, table in s.tables.items()})
+        for s in FAKE.samples
+    ]
+    blocks = pages.patient_pages(
+        FAKE.name, Sheet(*FAKE.track), samples, profiles={}, **sheets
+    )  # fmt: skip
+    found: list[list[str]] = []
+    for block in blocks:
+        if isinstance(block, Grid):
+            found += [list(block.heads), *(list(row) for row in block.rows)]
+        elif isinstance(block, Heading | Text):
+            found.append([block.text])
+    return [[cell.replace(words.SPACE, " ") for cell in row] for row in found]
+
+
+def test_print_has_the_stratum_and_what_is_known_of_resistance(folder: Path) -> None:
+    rows = printed(folder)
+    assert ["Day 0, baseline: HER2 amplified, with a concurrent alteration"] in rows
+    (answer, *_) = [row for row in rows if row[0] == "Concurrent alteration of resistance"]
+    assert answer[1] == "Yes"
+    assert answer[2].startswith("Mutated: KRAS")
+    assert "Rule: " in answer[2]
+    (kras, *_) = [row for row in rows if row[0].startswith("KRAS ")]
+    assert "anti-HER2 (clinical)" in kras[4]
+    (tp53, *_) = [row for row in rows if row[0].startswith("TP53 ")]
+    assert tp53[3].startswith("Subclonal\n40 % (30–50)")
+
+
+def test_print_has_each_criterion_with_its_result_and_its_caveat_once(folder: Path) -> None:
+    rows = printed(folder)
+    for one in yaml.safe_load(RULES.read_text())["criteria"]:
+        (result, origin) = [row for row in rows if row[0].split("\n")[0] == one["title"]]
+        assert len(result) == 1 + len(NAMES)
+        assert " ".join(one["caveat"].split())[1:] in origin[1]
+        assert " ".join(one["source"].split())[1:] in origin[2]
+    (adjusted, *_) = [row for row in rows if row[0].startswith("HERACLES plasma, adjusted")]
+    assert re.match(r"Not met\n\d+ \d+–\d+\nprobability < 1 %", adjusted[1])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ctcnv import schema
 from ctcnv.schema import BINS, Column, Table, chrom_key, chrom_keys, is_autosome, numbered
+from tests.reference.check_slow import check_slow
 
 THING = Table(
     "thing", 3,
@@ -69,6 +72,81 @@ def test_text_stays_text():
 def test_a_wrong_value_is_named_with_row_and_column(changes, message):
     with pytest.raises(ValueError, match=message):
         THING.check(things(**changes))
+
+
+#: What may stand in a cell: from a file (text), from a computation (numbers), or nothing.
+CELLS = [
+    "", "a", "yes", "no", "true", "False", "1", "1.5", " 2", "1e3", "1e30", "inf", "-inf", "nan",
+    "NA", "0,5", "1_000", "x1", "-0", "+3", True, False, 0, 1, -7, 0.5, 2.0, 1e19,
+    float("inf"), None, float("nan"),
+]  # fmt: skip
+#: Kinds that pandas gives the columns of a frame, after which each cell is what that makes of it.
+KINDS = ["object", "float64", "int64", "Int64", "uint64", "bool", "boolean", "category",
+         "string", "str"]  # fmt: skip
+COLUMNS = [
+    Column(name, kind, "of any kind", "", nullable, choices)
+    for nullable in (False, True)
+    for name, kind, choices in [
+        ("chrom", "text", ()), ("text", "text", ()), ("word", "text", ("yes", "1", "2.0")),
+        ("n", "int", ()), ("x", "float", ()), ("ok", "bool", ()),
+    ]
+]  # fmt: skip
+
+
+def found(check, column, cells, kind):
+    """The values with None for a missing one, or what was said, for cells in a column of a kind."""
+    table = Table("one", 1, (column,), "One.")
+    frame = pd.DataFrame({column.name: pd.Series(cells, dtype="object").astype(kind)})
+    try:
+        checked = check(table, frame)[column.name]
+    except ValueError as error:
+        return str(error)
+    return [None if pd.isna(value) else value for value in checked]
+
+
+def fits(cells, kind):
+    """Whether pandas makes a column of this kind of the cells."""
+    try:
+        pd.Series(cells, dtype="object").astype(kind)
+    except (ValueError, TypeError, OverflowError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_value_is_checked_as_it_is_cell_by_cell(kind):
+    tried = [cells for cells in [[], *([cell] for cell in CELLS)] if fits(cells, kind)]
+    assert len(tried) > 3
+    for column in COLUMNS:
+        for cells in tried:
+            fast = found(Table.check, column, cells, kind)
+            assert fast == found(check_slow, column, cells, kind), (column, cells)
+
+
+@given(
+    st.sampled_from(COLUMNS),
+    st.lists(st.sampled_from(CELLS), min_size=2, max_size=6),
+    st.sampled_from(KINDS),
+)
+def test_the_first_wrong_value_is_that_found_cell_by_cell(column, cells, kind):
+    assume(fits(cells, kind))
+    assert found(Table.check, column, cells, kind) == found(check_slow, column, cells, kind)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), list(itertools.combinations(["name", "n", "x", "ok"], 2))
+)
+def test_of_two_wrong_columns_the_first_of_the_table_is_named(first, second):
+    wrong = {"name": [None, "b"], "n": ["x", 1], "x": [np.inf, 1], "ok": ["1", "true"]}
+    with pytest.raises(ValueError, match=f"row 1: {first} is"):
+        THING.check(things(**{name: wrong[name] for name in (second, first)}))
+
+
+def test_a_whole_number_that_is_too_large_is_refused_and_the_largest_kept():
+    assert THING.check(things(n=["1", str(2**53 + 1)]))["n"].tolist() == [1, 2**53 + 1]
+    for value in ("9" * 19, "9" * 30, "-" + "9" * 30, 2.0**63, 2**63):
+        with pytest.raises(ValueError, match=r"row 2: n is .*; expected a int value"):
+            THING.check(things(n=[1, value]))
 
 
 def test_a_missing_or_unknown_column_is_named():

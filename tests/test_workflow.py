@@ -11,9 +11,11 @@ import shlex
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pysam
@@ -24,6 +26,7 @@ from ctcnv import cli
 from ctcnv.io import schemas, sheet, tables
 from ctcnv.model import SECTIONS
 from ctcnv.schema import QC, TABLES
+from tests.browser import browser
 
 CONFIG = Path("config") / "config.yaml"
 
@@ -407,10 +410,30 @@ def test_a_second_run_does_nothing(repo_root: Path, cohort: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_workflow_can_write_its_own_report(repo_root: Path, cohort: Path) -> None:
+def test_the_archive_of_the_workflow_leads_from_the_cohort_to_the_patients(
+    repo_root: Path, cohort: Path, tmp_path: Path
+) -> None:
     done = snakemake(repo_root, cohort, "--report", "run.zip")
     assert done.returncode == 0, done.stdout[-2000:]
-    assert (cohort / "run.zip").stat().st_size > 10_000
+    with zipfile.ZipFile(cohort / "run.zip") as archive:
+        archive.extractall(tmp_path)
+    (page,) = tmp_path.rglob("cohort.html")
+    patients = sorted(path.name for path in (cohort / "results/patients").iterdir())
+    with browser(tmp_path / "browser") as shown:
+        shown.open(page)
+        assert shown.complaints() == []
+        found = {
+            name: shown.value(
+                f"[...document.querySelectorAll('#patients a')].find(a => a.text === '{name}').href"
+            )
+            for name in patients
+        }
+        for name, address in found.items():
+            path = Path(unquote(urlsplit(address).path))
+            made = cohort / "results/patients" / name / "report.html"
+            assert path.read_bytes() == made.read_bytes()
+            shown.open(path)
+            assert shown.value("document.querySelector('h1').textContent") == f"Patient {name}"
 
 
 @pytest.mark.slow

@@ -13,6 +13,9 @@ from ctcnv.schema import COHORT_GENES, COHORT_PATIENTS, COHORT_SAMPLES, TRACK
 RESPONDED = ("CR", "PR")
 CLINICAL = ("arm", "stratum", "response", "pfs_days", "pfs_event", "os_days", "os_event")
 
+#: What a cohort takes from the table of genes of a sample.
+OF_GENES = ("gene", "call", "focal", "copies", "pcn")
+
 
 def first_sample(track: pd.DataFrame) -> int:
     """The position of the baseline in a track that is sorted by day; the first without one."""
@@ -100,7 +103,7 @@ def genes(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     for patient, sample in zip(patients["patient"], patients["first_sample"], strict=True):
         if sample not in tables:
             raise ValueError(f"sample {sample!r} of patient {patient!r} has no table of genes")
-        found = tables[sample][["gene", "call", "focal", "copies", "pcn"]]
+        found = tables[sample][list(OF_GENES)]
         parts.append(found.assign(patient=patient, sample=sample).astype(object))
     if not parts:
         return COHORT_GENES.empty()

@@ -1,4 +1,4 @@
-"""Every table of ctcnv: its columns, their kinds, units and meaning, and the check at the door.
+"""Every table of ctcnv: its columns, their kinds, units and meaning.
 
 The manual (``docs/files.md``) is written from this file, so that code and manual cannot drift.
 Coordinates are 0-based and half-open. A missing value is NaN or None in memory and an empty cell
@@ -7,14 +7,16 @@ in a file; it means "not known" and is never read as zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
-
-import numpy as np
-import pandas as pd
-
-Kind = Literal["text", "int", "float", "bool"]
+# What a table is made of and the names of its sequences are used wherever a table is.
+from ctcnv.sequences import AUTOSOMES as AUTOSOMES
+from ctcnv.sequences import CHROMOSOMES as CHROMOSOMES
+from ctcnv.sequences import SEX_CHROMOSOMES as SEX_CHROMOSOMES
+from ctcnv.sequences import chrom_key as chrom_key
+from ctcnv.sequences import chrom_keys as chrom_keys
+from ctcnv.sequences import is_autosome as is_autosome
+from ctcnv.sequences import numbered as numbered
+from ctcnv.table import Column as Column
+from ctcnv.table import Table as Table
 
 #: A sample, patient or batch name: safe in a file name, a wildcard and a shell word.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
@@ -34,121 +36,6 @@ ANSWER = ("yes", "no", "not_evaluable")
 QC_STATUS = ("ok", "warn", "failed")
 #: Best response (RECIST); NE is not evaluable, and counts as no response in a rate.
 RESPONSE = ("CR", "PR", "SD", "PD", "NE")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column of a table: name, kind, unit, meaning, and which values it may take."""
-
-    name: str
-    kind: Kind
-    meaning: str
-    unit: str = ""
-    nullable: bool = False
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table type: a name, a version that changes with its columns, and the columns in order."""
-
-    name: str
-    version: int
-    columns: tuple[Column, ...]
-    meaning: str
-
-    @property
-    def tag(self) -> str:
-        """The identity written into a file, as in ``segments/1``."""
-        return f"{self.name}/{self.version}"
-
-    @property
-    def names(self) -> list[str]:
-        """The column names in order."""
-        return [column.name for column in self.columns]
-
-    def check(self, frame: pd.DataFrame, *, source: str = "") -> pd.DataFrame:
-        """Give the frame with its columns in order and of their kinds, or say which value is wrong.
-
-        Raises ValueError that names the source, the row (counted from 1 below the header), the
-        column, the value and what was expected.
-        """
-        where = source or self.name
-        missing = [name for name in self.names if name not in frame.columns]
-        if missing:
-            raise ValueError(f"{where}: column {missing[0]!r} is missing; expected {self.names}")
-        extra = [str(name) for name in frame.columns if name not in self.names]
-        if extra:
-            raise ValueError(f"{where}: unknown column {extra[0]!r}; expected {self.names}")
-        checked = {column.name: _checked(frame[column.name], column, where)
-                   for column in self.columns}  # fmt: skip
-        return pd.DataFrame(checked, columns=self.names).reset_index(drop=True)
-
-    def empty(self) -> pd.DataFrame:
-        """A table of this type with no rows."""
-        return self.check(pd.DataFrame({name: [] for name in self.names}))
-
-
-def _checked(values: pd.Series, column: Column, where: str) -> pd.Series:
-    """One column converted to its kind; ValueError names the first row that does not fit."""
-    if column.name == "chrom":
-        converted = sequence_names(values)
-        known = values.notna()
-    elif column.kind == "text":
-        converted = _per_value(values, str)
-        known = values.notna()
-    elif column.kind == "bool":
-        converted = _per_value(values, _as_bool)
-        known = converted.notna()
-        _refuse(values, ~known & values.notna(), column, where)
-        if known.all():
-            converted = converted.astype(bool)
-    else:
-        converted = pd.to_numeric(values, errors="coerce")
-        known = converted.notna()
-        _refuse(values, ~known & values.notna(), column, where)
-        _refuse(values, known & np.isinf(converted.astype("float64")), column, where)
-        if column.kind == "int":
-            _refuse(values, known & (np.floor(converted) != converted), column, where)
-            converted = converted.astype("int64" if known.all() else "Int64")
-        else:
-            converted = converted.astype("float64")
-    if not column.nullable:
-        _refuse(values, ~known, column, where)
-    if column.choices:
-        _refuse(values, known & ~converted.isin(list(column.choices)), column, where)
-    return converted
-
-
-def sequence_names(values: pd.Series) -> pd.Series:
-    """Names of sequences as categories in the order in which they appear: each is kept once, and
-    the thousands of atoms of a chromosome are told apart by a number."""
-    codes, distinct = pd.factorize(values)
-    again, names = pd.factorize(np.array([str(name) for name in distinct], dtype=object))
-    kept = pd.Categorical.from_codes(np.append(again, -1)[codes], categories=pd.Index(names))
-    return pd.Series(kept, index=values.index)
-
-
-def _per_value(values: pd.Series, convert: Callable[[object], object]) -> pd.Series:
-    """Each value converted, once for all its rows; None for a missing one."""
-    codes, distinct = pd.factorize(values)
-    converted = np.empty(len(distinct) + 1, dtype=object)  # the last is for code -1: missing
-    converted[:-1] = [convert(value) for value in distinct]
-    return pd.Series(converted[codes], index=values.index, dtype=object)
-
-
-def _as_bool(value: object) -> object:
-    return {"true": True, "false": False}.get(str(value).lower())
-
-
-def _refuse(values: pd.Series, wrong: pd.Series, column: Column, where: str) -> None:
-    if not wrong.any():
-        return
-    row = int(np.flatnonzero(wrong.to_numpy(dtype=bool))[0])
-    value = values.iloc[row]
-    shown = "empty" if pd.isna(value) else repr(value)
-    expected = f"one of {list(column.choices)}" if column.choices else f"a {column.kind} value"
-    raise ValueError(f"{where} row {row + 1}: {column.name} is {shown}; expected {expected}")
 
 
 def _region(*, of: str) -> tuple[Column, ...]:
@@ -923,41 +810,3 @@ TABLES: dict[str, Table] = {
         TRUTH_TRIAL,
     )
 }  # fmt: skip
-
-
-def chrom_key(name: str) -> str:
-    """The name of a sequence without its prefix: ``chr17`` and ``17`` give ``17``, ``MT`` gives M.
-
-    Every comparison of sequence names goes through this function, so that files of either naming
-    meet.
-    """
-    short = name[3:] if name[:3].lower() == "chr" else name
-    return {"MT": "M", "x": "X", "y": "Y"}.get(short, short)
-
-
-def chrom_keys(chrom: pd.Series | np.ndarray) -> np.ndarray:
-    """The key of each row, (n,), made once per name."""
-    codes, names = numbered(chrom)
-    return np.asarray(np.array([chrom_key(str(name)) for name in names], dtype=object)[codes])
-
-
-def numbered(chrom: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A number for the sequence of each row, -1 for none, (n,), and the names by number."""
-    if isinstance(chrom, pd.Series) and isinstance(chrom.dtype, pd.CategoricalDtype):
-        names = chrom.cat.categories.to_numpy(dtype=object)
-        return chrom.cat.codes.to_numpy(dtype=np.int64), names
-    codes, names = pd.factorize(np.asarray(chrom, dtype=object))
-    return codes, names
-
-
-AUTOSOMES = tuple(str(number) for number in range(1, 23))
-SEX_CHROMOSOMES = ("X", "Y")
-#: Chromosomes that are binned, in the order in which they are drawn.
-CHROMOSOMES = AUTOSOMES + SEX_CHROMOSOMES
-
-
-def is_autosome(chrom: pd.Series | np.ndarray) -> np.ndarray:
-    """Which rows lie on chromosomes 1 to 22, for names with or without ``chr``."""
-    codes, names = numbered(chrom)
-    wanted = [chrom_key(str(name)) in AUTOSOMES for name in names]
-    return np.asarray(np.array([*wanted, False])[codes])  # the last is for code -1: missing

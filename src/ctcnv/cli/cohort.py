@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> None:
     target_day, window_days = days.pop()
     genes = {}
     for path in filled(args.genes, sample=plasma["sample"].tolist()):
-        stored = tables.read(path, schema.GENES)
+        stored = tables.read(path, schema.GENES, only=cohort.OF_GENES)
         genes[stored.require("sample")] = stored.frame
         inputs[f"genes.{stored.require('sample')}"] = stored.digest
     inputs["qc"] = qc.digest

@@ -26,10 +26,14 @@ for (const table of document.querySelectorAll("table.sortable")) {
     });
   });
 }
-// A name leads to a file beside this page's own folder. Elsewhere (the archive of
-// `snakemake --report`, a mail) there is none, and the names are plain text.
-if (!/\/cohort\/[^/]+$/.test(location.pathname)) {
-  for (const link of document.querySelectorAll("#patients a")) link.replaceWith(link.textContent);
+// A name leads to a file beside this page's own folder; in the archive of `snakemake --report`, which
+// this page knows by its own folder there, to another folder. Elsewhere (a mail) there is none, and
+// the names are plain text.
+const links = document.querySelectorAll("#patients a");
+if (location.pathname.includes(`/data/raw/${document.body.dataset.archive}/`)) {
+  for (const link of links) link.href = `../${link.dataset.archive}/report.html`;
+} else if (!/\/cohort\/[^/]+$/.test(location.pathname)) {
+  for (const link of links) link.replaceWith(link.textContent);
   for (const said of document.querySelectorAll(".leads")) said.hidden = true;
 }
 const tools = document.querySelector(".tools");

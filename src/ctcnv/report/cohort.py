@@ -6,6 +6,7 @@ As the patients' reports it loads nothing and every value is escaped. Figures co
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ class Cell:
     note: str = ""
     tone: str = ""
     link: str = ""
+    archived: str = ""
     long: bool = False
 
 
@@ -66,14 +68,26 @@ class Card:
     tone: str = ""
 
 
+#: Where the workflow puts this page and the report of a patient.
+PLACE = "results/cohort/cohort.html"
+REPORT = "results/patients/{patient}/report.html"
+
 PATIENT_HEADS = ("Patient", "Tumor fraction", "ERBB2", "Copies per tumor cell", "Plasma copies",
                  "Follow-up", "Change", "Ratio to baseline", "ERBB2 excess", "Arm", "Response",
                  "PFS, days", "OS, days", "Quality")  # fmt: skip
+#: Columns that are left out where no patient has a value.
+OF_CLINICAL = ("Arm", "Response", "PFS, days", "OS, days")
 STATISTIC_HEADS = ("Analysis", "Outcome", "By", "Level", "n", "Not known", "Events", "Measure",
                    "Estimate (95 %)", "p", "p, corrected",
                    "p, proportional hazards", "Method", "Note")  # fmt: skip
 TRIAL_HEADS = ("Trial", "Drug", "Patients", "Line", "n", "Response rate", "PFS, months",
                "OS, months", "Kind of source", "Source", "Note")  # fmt: skip
+
+
+def in_archive(path: str) -> str:
+    """The folder below ``data/raw`` in which the archive of ``snakemake --report`` has a file: the
+    first 16 digits of the sha256 of its path (Snakemake 9)."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16]
 
 
 def cohort_page(
@@ -94,17 +108,18 @@ def cohort_page(
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    worst = _worst_quality(samples)
+    heads, lines = _patients(patients, _worst_quality(samples))
     counts = qc["status"].value_counts()
     return environment.from_string(assets.read("cohort.html")).render(
         version=__version__,
         style=Markup(style),  # noqa: S704  our own file
         script=Markup(script),  # noqa: S704  our own file
         policy=assets.policy(style, script),
+        place=in_archive(PLACE),
         n_samples=len(samples),
         cards=_cards(patients),
-        patient_heads=PATIENT_HEADS,
-        patients=[_patient(row, worst) for row in rows_of(patients)],
+        patient_heads=heads,
+        patients=lines,
         calls=[(call, word) for call, word in palette.CALL.items()
                if (patients["erbb2_call"] == call).any()],
         target_day=words.decimals(target_day, 0),
@@ -185,6 +200,21 @@ def _time(row: Row, outcome: str) -> Cell:
     return Cell(words.decimals(days, 0) + ("+" if censored else ""), repr(days))
 
 
+def _patients(
+    patients: pd.DataFrame, worst: dict[str, str]
+) -> tuple[Sequence[str], Sequence[Line]]:
+    """The heads and rows of the table of patients."""
+    lines = [_patient(row, worst) for row in rows_of(patients)]
+    kept = [
+        i for i, head in enumerate(PATIENT_HEADS)
+        if head not in OF_CLINICAL or any(line.cells[i].main for line in lines)
+    ]  # fmt: skip
+    return (
+        [PATIENT_HEADS[i] for i in kept],
+        [Line([line.cells[i] for i in kept], line.call) for line in lines],
+    )
+
+
 def _patient(row: Row, worst: dict[str, str]) -> Line:
     name = text(row["patient"])
     quality = worst.get(name, "")
@@ -192,7 +222,8 @@ def _patient(row: Row, worst: dict[str, str]) -> Line:
     fraction = _value(row, "fraction", words.share, "%") if detected else _word(
         row["status"], palette.STATUS)  # fmt: skip
     return Line((
-        Cell(name, name, link=f"../patients/{name}/report.html"),
+        Cell(name, name, link=f"../patients/{name}/report.html",
+             archived=in_archive(REPORT.format(patient=name))),
         fraction if detected else Cell(fraction.main, "", tone=fraction.tone),
         _word(row["erbb2_call"], palette.CALL),
         _value(row, "erbb2_copies", words.copies),

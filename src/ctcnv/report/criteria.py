@@ -70,7 +70,7 @@ def _criterion(row: Row) -> dict[str, Any]:
         "title": row["title"],
         "rule": f"{row['gene']}: {rule_words(row['rule'])}",
         "value": shown,
-        "probability": words.quantity(row["probability"], chance, missing="–"),
+        "probability": words.chance(row["probability"], missing="–"),
         "result": Cell(palette.RESULT[row["result"]], "", row["result"]),
         "reason": words.sentence(text(row["reason"])),
         "specimen": row["specimen"],
@@ -90,13 +90,6 @@ def rule_words(rule: str) -> str:
             rest = f"{SIGNS[sign]}{words.SPACE}{limit}"
         said.append(" ".join(filter(None, (QUANTITIES.get(quantity, quantity), rest))))
     return ", ".join(said)
-
-
-def chance(value: float) -> str:
-    """A probability, never rounded to certainty."""
-    if value > 0.995:
-        return "> 0.99"
-    return "< 0.01" if value < 0.005 else words.decimals(value, 2)
 
 
 def alteration_parts(

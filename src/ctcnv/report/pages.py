@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ctcnv import __version__, palette
+from ctcnv import __version__
 from ctcnv.document import Block, Grid, Heading, Picture, Text
+from ctcnv.report import criteria as judged
 from ctcnv.report import methods, rows, view
 from ctcnv.report.view import Cell, Sample, Sheet
-from ctcnv.report.words import text
 
 RESEARCH = "For research use only. Not for diagnosis."
 
@@ -53,8 +54,9 @@ def patient_pages(
         blocks += [picture for _, picture in pictures]
     blocks += [Heading("Genes"), *_genes(timeline)]
     blocks += _solutions(timeline)
+    blocks += _mutations(timeline)
+    blocks += _alterations(timeline, alterations, strata)
     blocks += _criteria(timeline, criteria)
-    blocks += _alterations(timeline, alterations)
     measures, absent = rows.qc_rows(timeline)
     blocks += [
         Heading("Quality"),
@@ -128,28 +130,83 @@ def _solutions(timeline: Sequence[view.Point]) -> list[Block]:
     return [Heading("Alternative solutions"), Grid(heads, lines, (0.28, 0.18, 0.18, 0.18, 0.18))]
 
 
+def _mutations(timeline: Sequence[view.Point]) -> list[Block]:
+    blocks: list[Block] = []
+    for part in rows.mutation_parts(timeline):
+        said = f"{part['point'].title}: {part['used']} of {len(part['variants'])} variants used."
+        blocks += [Text(said), Grid(("Tumor fraction", ""), part["estimates"], (0.5, 0.5))]
+    return [Heading("Mutations"), *blocks] if blocks else []
+
+
+def _alterations(
+    timeline: Sequence[view.Point], alterations: Sheet | None, strata: Sheet | None
+) -> list[Block]:
+    """The stratum of each sample with its reasons, and its alterations with what is known of
+    resistance."""
+    blocks: list[Block] = []
+    for part in judged.alteration_parts(timeline, alterations, strata):
+        blocks += [
+            Text(f"{part['point'].title}: {part['stratum']}", "lead"),
+            Grid(("Stratum", "Answer", "Why"),
+                 [(what, answer.main, f"{reason}\nRule: {rule}")
+                  for what, answer, reason, rule in part["answers"]], (0.28, 0.16, 0.56)),
+        ]  # fmt: skip
+        lines = [
+            (f"{row['gene']} {row['change']}\n{row['place']}", row["vaf"],
+             row["copies"] + (f"\nmutated: {row['multiplicity']}" if row["multiplicity"] else ""),
+             "\n".join(filter(None, (row["clonality"].main if row["clonality"] else "",
+                                     row["cells"], row["reason"]))),
+             "\n".join(filter(None, (
+                 ", ".join(f"{of} ({evidence})" for of, evidence in row["known"]) or "–",
+                 row["source"]))))
+            for row in part["rows"]
+        ]  # fmt: skip
+        if lines:
+            heads = ("Alteration", "Allele fraction", "Copies per tumor cell",
+                     "Share of tumor cells", "Known to confer resistance to")  # fmt: skip
+            blocks.append(Grid(heads, lines, (0.18, 0.11, 0.17, 0.22, 0.32)))
+        else:
+            blocks.append(Text("No mutation is used and no gene is called amplified in this "
+                               "sample.", "small"))  # fmt: skip
+    if not blocks:
+        return []
+    said = ("Evidence is clinical (patients with it did worse under the treatment, or reviews say "
+            "so) or candidate (possible; it decides no stratum).")  # fmt: skip
+    return [Heading("Concurrent alterations, stratum and resistance"), Text(said, "small"), *blocks]
+
+
 def _criteria(timeline: Sequence[view.Point], sheet: Sheet | None) -> list[Block]:
-    if sheet is None or sheet.frame.empty:
+    """Each criterion once, with its result in every sample, and then what it was made for."""
+    parts = judged.criteria_parts(timeline, sheet)
+    if not parts:
         return []
-    title = {p.sample.name: p.title for p in timeline}
-    lines = [
-        (title.get(str(row["sample"]), str(row["sample"])), str(row["title"]),
-         palette.RESULT[str(row["result"])], text(row["reason"]), text(row["caveat"]))
-        for row in view.rows_of(sheet.frame)
+    found = [{row["title"]: row for row in part["rows"]} for part in parts]
+    every = {title: row for rows_ in reversed(found) for title, row in rows_.items()}
+    results = [
+        [f"{title}\n{row['rule']}", *(_result(of_sample.get(title)) for of_sample in found)]
+        for title, row in every.items()
+    ]
+    origins = [
+        (title, f"{row['specimen'].capitalize()}. {row['made_for']} {row['caveat']}",
+         row["source"])
+        for title, row in every.items()
     ]  # fmt: skip
-    return [Heading("Published criteria"),
-            Grid(("Sample", "Criterion", "Result", "Why", "Caveat"), lines,
-                 (0.12, 0.2, 0.12, 0.26, 0.3))]  # fmt: skip
+    return [
+        Heading("Published criteria"),
+        Text("For comparison; none of them decides a call here. A tissue threshold is not a plasma "
+             "threshold.", "small"),
+        _grid(["Criterion", *(part["point"].title for part in parts)], results, first=0.3),
+        Grid(("Criterion", "Made for, and what speaks against using it here", "Source"), origins,
+             (0.24, 0.46, 0.3)),
+    ]  # fmt: skip
 
 
-def _alterations(timeline: Sequence[view.Point], sheet: Sheet | None) -> list[Block]:
-    if sheet is None or sheet.frame.empty:
-        return []
-    title = {p.sample.name: p.title for p in timeline}
-    lines = [
-        (title.get(str(row["sample"]), str(row["sample"])), text(row["gene"]),
-         text(row["kind"]), text(row["clonality"]).replace("_", " "))
-        for row in view.rows_of(sheet.frame)
-    ]  # fmt: skip
-    heads = ("Sample", "Gene", "Kind", "Clonality")
-    return [Heading("Concurrent alterations"), Grid(heads, lines, (0.3, 0.2, 0.25, 0.25))]
+def _result(row: Mapping[str, Any] | None) -> str:
+    """Result, value with probability, and the reason; a dash where it was not applied."""
+    if row is None:
+        return "–"
+    value = _shown(row["value"]).replace("\n", " ")
+    sure = "" if row["probability"] == "–" else f"probability {row['probability']}"
+    return "\n".join(filter(None, (
+        row["result"].main, "" if value == "–" else value, sure, row["reason"]
+    )))  # fmt: skip

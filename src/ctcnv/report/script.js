@@ -173,8 +173,14 @@
   document.addEventListener("keydown", function (event) {
     if (event.key === "Escape" && shown >= 0) { zoom(-1); }
   });
+  // Print what is folded away, but the long tables only where they were opened.
+  var folded = [];
   window.addEventListener("beforeprint", function () {
-    document.querySelectorAll("details").forEach(function (node) { node.open = true; });
+    folded = Array.from(document.querySelectorAll("details:not(.bulk):not([open])"));
+    folded.forEach(function (node) { node.open = true; });
+  });
+  window.addEventListener("afterprint", function () {
+    folded.forEach(function (node) { node.open = false; });
   });
   if (data.panels.some(function (panel) { return document.getElementById(panel.id + "-title"); })) {
     document.querySelector(".zoom").hidden = false;

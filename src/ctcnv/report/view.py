@@ -211,7 +211,9 @@ def erbb2_short(point: Point) -> str:
     if row["erbb2_call"] == "indeterminate":  # a number would read as a result
         return call
     if known(row["erbb2_copies"]):
-        return f"{call}, {words.copies(number(row['erbb2_copies']))} copies"
+        low, high = row["erbb2_copies_low"], row["erbb2_copies_high"]
+        bounds = f" ({words.interval(low, high, words.copies)})" if known(low) else ""
+        return f"{call}, {words.copies(number(row['erbb2_copies']))} copies{bounds}"
     if known(row["erbb2_copies_low"]):
         return f"{call}, at least {words.copies(number(row['erbb2_copies_low']))} copies"
     return call
@@ -262,9 +264,9 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     elif row["focal"] is False:
         lines.append(("Broad, with its chromosome arm", ""))
     elif known(row["p_focal"]):
-        lines.append((f"Focal with a probability of {percent(row['p_focal'])}", ""))
-    if call == "gained" and known(row["p_amplified"]):
-        lines.append((f"Probability of an amplification {percent(row['p_amplified'])}", ""))
+        lines.append((f"Focal with a probability of {words.chance(row['p_focal'])}", ""))
+    if call in ("amplified", "gained") and known(row["p_amplified"]):
+        lines.append((f"Probability of an amplification {words.chance(row['p_amplified'])}", ""))
     return lines
 
 
@@ -338,11 +340,11 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
         lines.append((words.sentence(reason_of(row, "change")) or "Reason not known.", ""))
     else:
         lines.append((_from_to(lead(timeline).track, row), ""))
+    sure = fall_line(row)
+    lines += [(sure, "")] if sure else []
     word_erbb2, ratio, bounds = change(row, "erbb2_")
     ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
     lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
-    falls = fall_line(row)
-    lines += [(falls, "")] if falls else []
     lines += [(said, "") for said in copies_change_lines(row)]
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
@@ -351,13 +353,23 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
 
 
 def fall_line(row: Row) -> str:
-    """How sure the fall in tumor fraction is, in one line; empty where there is no ratio."""
+    """How sure the change in tumor fraction is, in one line; empty where there is no ratio.
+
+    Of falls that are as sure as a larger one only the larger is named.
+    """
     if not known(row["p_decrease"]):
         return ""
-    return (
-        f"Probability of a fall {percent(row['p_decrease'])}, by 30{words.SPACE}% or more "
-        f"{percent(row['p_decrease_30'])}, by half or more {percent(row['p_decrease_50'])}"
-    )
+    if row["change"] == "increase":
+        return f"Probability of a rise {words.chance(1 - number(row['p_decrease']))}"
+    falls = {
+        "by half or more": words.chance(row["p_decrease_50"]),
+        f"by 30{words.SPACE}% or more": words.chance(row["p_decrease_30"]),
+        "at all": words.chance(row["p_decrease"]),
+    }
+    named: dict[str, str] = {}
+    for size, sure in falls.items():
+        named.setdefault(sure, size)
+    return "Probability of a fall " + ", ".join(f"{size} {sure}" for sure, size in named.items())
 
 
 def copies_change_lines(row: Row) -> list[str]:
@@ -367,13 +379,12 @@ def copies_change_lines(row: Row) -> list[str]:
     p = row["p_selective_loss"]
     word = row["erbb2_copies_change"]
     if word == "selective_loss":
-        return [f"{palette.COPIES_CHANGE[word]} (probability {percent(p)})"]
+        return [f"{palette.COPIES_CHANGE[word]} (probability {words.chance(p)})"]
     if word == "selective_gain":
-        return [f"{palette.COPIES_CHANGE[word]} (probability {percent(1 - number(p))})"]
+        return [f"{palette.COPIES_CHANGE[word]} (probability {words.chance(1 - number(p))})"]
     if word == "unchanged":
         return [palette.COPIES_CHANGE[word]]
-    return [words.sentence(f"ERBB2 copies per tumor cell: {words.NOT_EVALUABLE}, "
-                           f"{reason_of(row, 'erbb2_copies_change')}")]  # fmt: skip
+    return [f"ERBB2 copies per tumor cell: change {words.NOT_EVALUABLE}"]
 
 
 def warnings(timeline: Sequence[Point]) -> list[str]:
@@ -409,6 +420,8 @@ def _from_to(baseline: Row, row: Row) -> str:
 
 #: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
 NONE_LEFT = 0.01
+#: What the columns of a change are about.
+CHANGES = {"change": "tumor fraction", "erbb2_change": "ERBB2 excess copies"}
 #: How the parts of the track's reason begin, by the column that they explain.
 REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
@@ -482,9 +495,12 @@ def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
         items.append(("informed tumor fraction", reason_of(point.track, "profile")))
     if REASON_PARTS["noise"] in text(point.track["reason"]):
         items.append(("noise of the informed tumor fraction", reason_of(point.track, "noise")))
-    for column, what in (("change", "tumor fraction"), ("erbb2_change", "ERBB2 excess copies")):
+    for column, what in CHANGES.items():
         if point.track[column] == "not_evaluable" and compared:
             items.append((f"change in {what}", reason_of(point.track, column)))
+    column = "erbb2_copies_change"
+    if point.track[column] == "not_evaluable" and copies_change_lines(point.track):
+        items.append(("change in ERBB2 copies per tumor cell", reason_of(point.track, column)))
     return items
 
 

@@ -40,6 +40,16 @@ def share(value: float) -> str:
     return decimals(percent, 0 if percent >= 9.95 else 1 if percent >= 0.95 or percent == 0 else 2)
 
 
+def chance(value: object, *, missing: str = NOT_KNOWN) -> str:
+    """A probability in per cent, never rounded to certainty."""
+    if not known(value):
+        return missing
+    shown = number(value)
+    if shown >= 0.995:
+        return f">{SPACE}99{SPACE}%"
+    return f"<{SPACE}1{SPACE}%" if shown <= 0.005 else decimals(100 * shown, 0) + f"{SPACE}%"
+
+
 def copies(value: float) -> str:
     """Copies: whole above ten, else with one decimal."""
     return decimals(value, 0 if abs(value) >= 9.95 else 1)
