@@ -106,6 +106,25 @@ def test_every_absent_file_is_named_before_it_stops(
     ]
 
 
+def test_one_file_under_two_samples_is_refused_with_both(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bams/short.bam").unlink()
+    Path("bams/short.bam").symlink_to("good.bam")
+    sheet_text = Path("samples.tsv").read_text()
+    Path("samples.tsv").write_text(sheet_text.replace("bams/other.bam", "bams/../bams/good.bam"))
+    assert ctcnv("run", "--config", "config.yaml") == 2
+    said = capsys.readouterr().err.splitlines()[1:]
+    assert said == [
+        "run: error: samples good and short: bam 'bams/good.bam' and 'bams/short.bam' are one file; "
+        "correct a path, or delete one of the rows",
+        "run: error: samples good and other: bam 'bams/good.bam' and 'bams/../bams/good.bam' are "
+        "one file; correct a path, or delete one of the rows",
+        "ctcnv run: error: samples.tsv: 2 samples have the file of another; nothing was started",
+    ]
+    assert not Path("logs").exists()
+
+
 def test_nothing_is_started_when_no_file_is_good(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +174,18 @@ def test_the_profile_of_the_repository_is_found_from_everywhere(
     assert words("--workflow-profile", "profiles/slurm", root=repo_root) == [
         "--keep-going", "--workflow-profile", str(repo_root / "profiles/slurm")
     ]  # fmt: skip
+
+
+def test_a_python_that_a_job_would_not_find_is_refused_on_a_cluster(repo_root: Path) -> None:
+    python = "/home/a lab/.venv/bin/python"
+    slurm = ["--workflow-profile", str(repo_root / "profiles/slurm")]
+    command = workflow.command(Path(), [Path("c.yaml")], slurm)
+    with pytest.raises(ValueError, match=r"^/home/a lab/\S+: a blank .* CTCNV_VENV=") as caught:
+        workflow.check_python(command, python)
+    assert "\n" not in str(caught.value)
+    workflow.check_python(command, "/home/a_lab/.venv/bin/python3.11")
+    local = workflow.command(Path(), [Path("c.yaml")], ["--cores", "2"])
+    workflow.check_python(local, python)
 
 
 def test_the_command_is_a_list_without_a_shell(repo_root: Path) -> None:

@@ -74,10 +74,11 @@ def run(args: argparse.Namespace) -> int | None:
         raise ValueError(f"{args.directory}: no such directory")
     os.chdir(args.directory)
     configs = _configs(configs, workflow.root())
+    command = workflow.command(Path(), configs, words)
+    workflow.check_python(command)
     config = preflight.config_of(configs)
     samples = preflight.samples_of(config, workflow.root())
     bad = _check(samples, config)
-    command = workflow.command(Path(), configs, words)
     _tell_panel(samples, new=args.new_panel)
     if args.dry_run:
         if args.new_panel and Path(sheet.PANEL).is_file():

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,6 +64,25 @@ def command(directory: Path, configs: Sequence[Path], more: Sequence[str]) -> li
         "--nocolor",
         *more,
     ]  # fmt: skip
+
+
+def check_python(words: Sequence[str], python: str = sys.executable) -> None:
+    """Refuse a Python that the jobs of a cluster would not find.
+
+    Snakemake and its plugin for Slurm write the path into a job as it is, without quotes, and no
+    setting of theirs changes that. ``words`` is Snakemake's command line. Raises ValueError.
+    """
+    if shlex.quote(python) == python:
+        return
+    from snakemake.cli import parse_args  # seconds; and only it knows every place of a profile
+
+    executor = parse_args(list(words[3:]))[1].executor
+    if executor not in (None, "local", "dryrun", "touch"):
+        raise ValueError(
+            f"{python}: a blank or another sign that a shell takes apart is in this path, and jobs "
+            f"of the executor {executor} would not find it; build the environment elsewhere: "
+            "CTCNV_VENV=/shared/envs/ctcnv ./ctcnv --version"
+        )
 
 
 def run(directory: Path, *, config: Path, cores: int) -> int:
