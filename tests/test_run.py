@@ -116,8 +116,8 @@ def test_one_file_under_two_samples_is_refused_with_both(
     assert ctcnv("run", "--config", "config.yaml") == 2
     said = capsys.readouterr().err.splitlines()[1:]
     assert said == [
-        "run: error: samples good and short: bam 'bams/good.bam' and 'bams/short.bam' are one file; "
-        "correct a path, or delete one of the rows",
+        "run: error: samples good and short: bam 'bams/good.bam' and 'bams/short.bam' are one "
+        "file; correct a path, or delete one of the rows",
         "run: error: samples good and other: bam 'bams/good.bam' and 'bams/../bams/good.bam' are "
         "one file; correct a path, or delete one of the rows",
         "ctcnv run: error: samples.tsv: 2 samples have the file of another; nothing was started",
@@ -250,6 +250,47 @@ def test_a_job_that_a_retry_finishes_has_not_failed() -> None:
 
 def test_a_job_that_fails_within_a_group_is_known_by_its_sample() -> None:
     assert heard(IN_A_GROUP).failed == {"call B": "logs/B/call.log"}
+
+
+TURNED_AWAY = """\
+Error in rule pon:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: Unable to open file x'.
+    jobid: 6
+    log: logs/reference/pon.log (check log file(s) for error details)
+"""
+
+
+def test_a_job_that_the_scheduler_did_not_take_is_known() -> None:
+    assert heard(TURNED_AWAY).refused == 1
+    assert heard(IN_A_GROUP).refused == 0
+
+
+@pytest.mark.parametrize(
+    ("rounds", "waits", "code"),
+    [
+        # jobs done and refused: a start of its own, and the waits begin anew with each job done
+        ([(1, 3, 1), (1, 1, 1), (1, 0, 1), (0, 2, 0)], [30, 30, 60], 0),
+        # a scheduler that never took a job is asked once, one that stays away a few times
+        ([(1, 0, 1)], [], 1),
+        ([(1, 3, 1)] + 5 * [(1, 0, 1)], [30, 60, 120, 240, 480], 1),
+        # a failure that is none of the scheduler
+        ([(1, 3, 0)], [], 1),
+    ],
+)
+def test_a_scheduler_that_is_away_fails_no_sample(
+    monkeypatch: pytest.MonkeyPatch, rounds: list[tuple[int, int, int]], waits: list[int], code: int
+) -> None:
+    left, waited = iter(rounds), []
+
+    def once(command: object, *, quiet: bool) -> tuple[int, workflow.Progress]:
+        ended, done, refused = next(left)
+        failed = {"count A": "x"} if ended else {}
+        return ended, workflow.Progress(failed=failed, done=done, refused=refused)
+
+    monkeypatch.setattr(run_step, "_round", once)
+    monkeypatch.setattr(run_step.time, "sleep", waited.append)
+    assert run_step._rounds([], quiet=True)[0] == code
+    assert (waited, list(left)) == (waits, [])
 
 
 def test_the_line_of_progress_tells_jobs_failures_and_time_left() -> None:
@@ -397,6 +438,35 @@ def test_cluster_jobs_of_a_killed_run_are_cancelled_before_the_next(
     workflow.clear(tmp_path, ["false"], print)
     assert Path("cancelled").read_text() == "--name=0f-1\n" * 2
     assert not note.exists()
+
+
+def test_a_job_that_slurm_holds_is_cancelled_to_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {
+        "scancel": 'echo "$@" >> cancelled',
+        "squeue": 'echo "$@" > asked; echo "7|Priority"; echo "8|launch failed requeued held"',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workflow, "WATCH", 0.5)
+    (tmp_path / workflow.NOTE).parent.mkdir()
+    words = ["sh", "-c", "echo SLURM run ID: 0f-1; sleep 1.5"]
+    assert workflow.follow(words, tmp_path, workflow.Progress(), print) == 0
+    assert "--name=0f-1" in Path("asked").read_text()
+    assert set(Path("cancelled").read_text().split()) == {"8"}
+    assert "Slurm holds job 8 (launch failed requeued held)" in caplog.text
+
+
+def test_where_no_slurm_is_nothing_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    workflow._cancel_held("0f-1")
 
 
 # A sample that fails --------------------------------------------------------------------------

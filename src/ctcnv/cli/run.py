@@ -34,6 +34,10 @@ MOST_NAMED = 200
 #: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
 #: that is away when they are submitted, is often over by then.
 PAUSE = 30
+#: Seconds before each new start when the scheduler did not take jobs: it is away, or the executor
+#: excludes a node that failed by the name "None assigned" (plugin for Slurm 2.8.0) and can submit
+#: nothing more. No job has failed then. Begun anew whenever a job was done meanwhile.
+WAITS = (30, 60, 120, 240, 480)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,16 +95,16 @@ def run(args: argparse.Namespace) -> int | None:
         _given_up().unlink(missing_ok=True)  # what an earlier run gave up is tried again
         if args.new_panel:
             Path(sheet.PANEL).unlink(missing_ok=True)
-        code, progress = _round(command, quiet=args.quiet)
-        if _to_go_on(code, progress):
+        code, progress = _rounds(command, quiet=args.quiet)
+        if _to_go_on(code, progress) and not progress.refused:
             log.warning("%d jobs failed; they are tried once more", len(progress.failed))
             time.sleep(PAUSE if progress.cluster_id else 0)
-            code, progress = _round(command, quiet=args.quiet)
+            code, progress = _rounds(command, quiet=args.quiet)
             lost = _lost(progress, samples) if _to_go_on(code, progress) else {}
-            if lost:
+            if lost and not progress.refused:
                 log.error("%d samples are given up, the others are finished", len(lost))
                 _give_up(lost)
-                code, progress = _round(command, quiet=args.quiet)
+                code, progress = _rounds(command, quiet=args.quiet)
         _pin_panel()
     if progress.signal is not None:
         log.error("stopped by %s; start again to go on", signal.Signals(progress.signal).name)
@@ -211,6 +215,22 @@ def _round(command: Sequence[str], *, quiet: bool) -> tuple[int, Progress]:
     progress = workflow.Progress()
     with _line(progress, quiet=quiet) as (show, idle):
         return workflow.follow(command, Path(), progress, show, idle), progress
+
+
+def _rounds(command: Sequence[str], *, quiet: bool) -> tuple[int, Progress]:
+    """Run Snakemake, and again as long as the scheduler does not take jobs that it took before."""
+    code, progress = _round(command, quiet=quiet)
+    waits = iter(WAITS if progress.done else ())
+    while _to_go_on(code, progress) and progress.refused:
+        wait = next(waits, None)
+        if wait is None:
+            break
+        log.warning("the scheduler does not take jobs; in %d s it is asked again", wait)
+        time.sleep(wait)
+        code, progress = _round(command, quiet=quiet)
+        if progress.done:
+            waits = iter(WAITS)
+    return code, progress
 
 
 def _to_go_on(code: int, progress: Progress) -> bool:

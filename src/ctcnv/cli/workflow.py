@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
 import shlex
@@ -26,6 +27,8 @@ from typing import IO
 
 import ctcnv
 
+log = logging.getLogger(__name__)
+
 #: Lines of a failed job's log, or of Snakemake's own words, that are shown.
 TAIL = 15
 #: Snakemake's words of the latest run, below its directory.
@@ -36,6 +39,12 @@ LOCK = Path(".snakemake") / "ctcnv.lock"
 NOTE = Path(".snakemake") / "ctcnv.run.json"
 #: Seconds between two looks at what Snakemake said.
 PAUSE = 0.2
+#: What Snakemake says of a job that the scheduler did not take.
+REFUSED = re.compile(r"SLURM sbatch failed|[Jj]ob submission failed|Error submitting jobscript")
+#: Why Slurm keeps a job that it could not start, until somebody releases it.
+HELD = "launch failed requeued held"
+#: Seconds between two looks for such jobs.
+WATCH = 60
 #: Seconds that the jobs of an earlier run have to end after they were cancelled.
 CANCEL_SECONDS = 120
 
@@ -132,17 +141,17 @@ def follow(
     SIGTERM are passed on: to all of its processes as a terminal does, or to Snakemake alone, which
     then waits for the jobs that run.
     """
-    log = directory / WORDS
-    log.parent.mkdir(parents=True, exist_ok=True)
+    path = directory / WORDS
+    path.parent.mkdir(parents=True, exist_ok=True)
     note = directory / NOTE
-    with log.open("ab") as out, log.open("rb") as said:
+    with path.open("ab") as out, path.open("rb") as said:
         said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             start_new_session=True, close_fds=False,
         )  # fmt: skip
         _note(note, process.pid, progress)
-        known = progress.cluster_id
+        known, looked = progress.cluster_id, time.monotonic()
         with _passed_on(process, progress):
             running = True
             while running:
@@ -153,6 +162,9 @@ def follow(
                     known = progress.cluster_id
                     _note(note, process.pid, progress)
                 idle()
+                if known and time.monotonic() > looked + WATCH:
+                    _cancel_held(known)
+                    looked = time.monotonic()
                 if running:
                     time.sleep(PAUSE)
     note.unlink(missing_ok=True)
@@ -244,6 +256,24 @@ def _cancel(name: str) -> None:
     )
 
 
+def _cancel_held(name: str) -> None:
+    """Cancel the Slurm jobs of this name that Slurm itself holds, so that they are submitted anew.
+
+    Slurm holds a job that it could not start, as after a controller that died in that moment. It
+    would stand there as pending, and the executor wait for it, until somebody looks.
+    """
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        found = subprocess.run(
+            ["squeue", "--noheader", "--states=PENDING", f"--name={name}", "--format=%i|%r"],
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+        for line in found.stdout.splitlines():
+            job, _, why = line.partition("|")
+            if HELD in why:
+                log.warning("Slurm holds job %s (%s); it is cancelled, to be tried again", job, why)
+                subprocess.run(["scancel", job], capture_output=True, timeout=30, check=False)
+
+
 @dataclass
 class Progress:
     """What Snakemake's messages say about jobs: which one finished, and which one failed."""
@@ -254,6 +284,7 @@ class Progress:
     failed: dict[str, str] = field(default_factory=dict)
     done: int = 0
     total: int = 0
+    refused: int = 0
     cluster_id: str | None = None
     signal: int | None = None
     _rule: str = ""
@@ -289,6 +320,8 @@ class Progress:
             elif match := re.match(r"(\d+) of (\d+) steps", line):
                 self.done, self.total = int(match[1]), int(match[2])
                 yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(self._job, '?')}"
+            elif REFUSED.search(line):
+                self.refused += 1
             elif match := re.match(r"SLURM run ID: (\S+)", line):
                 self.cluster_id = match[1]
 
@@ -308,8 +341,8 @@ class Progress:
             what = "stopped" if self.jobs else "did not start"
             return [f"The workflow {what}:", *(f"  {line}" for line in words[-TAIL:])]
         shown = []
-        for job, log in self.failed.items():
-            path = directory / log
+        for job, name in self.failed.items():
+            path = directory / name
             text = path.read_text(errors="replace") if path.is_file() else "(it wrote no log)"
             shown.append(f"{job} failed; the end of {path}:")
             shown.extend(f"  {line}" for line in text.splitlines()[-TAIL:])
