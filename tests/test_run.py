@@ -462,11 +462,41 @@ def test_a_job_that_slurm_holds_is_cancelled_to_be_tried_again(
     assert "Slurm holds job 8 (launch failed requeued held)" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("4|COMPLETED\n5|CANCELLED by 0\n", "4|COMPLETED\n5|CANCELLED\n"),
+        (f"{'None assigned':256}\n", "\n"),
+        (f"{'n1':256}\n", f"{'n1':256}\n"),
+        ("", ""),
+    ],
+)
+def test_sacct_speaks_as_the_executor_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, heard: str
+) -> None:
+    (tmp_path / "said").write_text(said)
+    sacct = tmp_path / "a dir" / "sacct"
+    sacct.parent.mkdir()
+    sacct.write_text(f'#!/bin/sh\n[ "$*" = "-j 1 a*" ] || exit 3\ncat "{tmp_path}/said"\n')
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
+    environment = workflow._environment()
+    found = shutil.which("sacct", path=environment["PATH"])
+    assert found is not None
+    assert found != str(sacct)
+    for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
+        done = subprocess.run(
+            [found, *words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (code, expected)
+
+
 def test_where_no_slurm_is_nothing_is_asked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     workflow._cancel_held("0f-1")
+    assert workflow._environment() == dict(os.environ)
 
 
 # A sample that fails --------------------------------------------------------------------------

@@ -226,7 +226,7 @@ def wait_for_job(cluster: Cluster, folder: Path, process: subprocess.Popen[str],
 
 
 @every
-def test_accounting_node_and_controller_are_away_for_a_while(
+def test_accounting_node_job_and_controller_are_away(
     cluster: Cluster, cohort: Path, folder: Path
 ) -> None:
     process = start(cluster, folder)
@@ -244,6 +244,9 @@ def test_accounting_node_and_controller_are_away_for_a_while(
     cluster.resume(node)
     assert process.poll() is None, said(folder)
 
+    cancelled = wait_for_job(cluster, folder, process, "rule_pon")
+    cluster.ask("scancel", cancelled)  # by somebody else
+
     wait_for_job(cluster, folder, process, "group_sample_call")
     cluster.stop_controller()
     time.sleep(30)
@@ -254,6 +257,8 @@ def test_accounting_node_and_controller_are_away_for_a_while(
     assert ended(process, folder) == 0, said(folder)
     assert_done(cluster, cohort, folder)
     assert cluster.account(number).state == "COMPLETED", "under its old number, by Slurm itself"
+    assert cluster.account(cancelled).state == "CANCELLED"
+    assert "tried once more" not in (folder / "said").read_text()
 
 
 @every

@@ -34,9 +34,8 @@ MOST_NAMED = 200
 #: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
 #: that is away when they are submitted, is often over by then.
 PAUSE = 30
-#: Seconds before each new start when the scheduler did not take jobs: it is away, or the executor
-#: excludes a node that failed by the name "None assigned" (plugin for Slurm 2.8.0) and can submit
-#: nothing more. No job has failed then. Begun anew whenever a job was done meanwhile.
+#: Seconds before each new start when the scheduler did not take jobs, as while it is away: no job
+#: has failed then. Begun anew whenever a job was done meanwhile.
 WAITS = (30, 60, 120, 240, 480)
 
 

@@ -148,7 +148,7 @@ def follow(
         said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True, close_fds=False,
+            start_new_session=True, close_fds=False, env=_environment(),
         )  # fmt: skip
         _note(note, process.pid, progress)
         known, looked = progress.cluster_id, time.monotonic()
@@ -169,6 +169,16 @@ def follow(
                     time.sleep(PAUSE)
     note.unlink(missing_ok=True)
     return process.returncode
+
+
+def _environment() -> dict[str, str]:
+    """That of this process, where Slurm is with the repository's sacct before Slurm's own."""
+    sacct = shutil.which("sacct")
+    if sacct is None:
+        return dict(os.environ)
+    ours = root() / "profiles" / "slurm" / "bin"
+    path = os.pathsep.join([str(ours), *os.get_exec_path()])
+    return {**os.environ, "PATH": path, "CTCNV_SACCT": sacct}
 
 
 def _note(path: Path, pid: int, progress: Progress) -> None:
