@@ -484,6 +484,8 @@ def test_sacct_speaks_as_the_executor_expects(
     found = shutil.which("sacct", path=environment["PATH"])
     assert found is not None
     assert found != str(sacct)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert workflow._environment()["CTCNV_SACCT"] == str(sacct), "and not itself, in a job of a run"
     for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
         done = subprocess.run(
             [found, *words], env=environment, capture_output=True, text=True, check=False

@@ -173,12 +173,12 @@ def follow(
 
 def _environment() -> dict[str, str]:
     """That of this process, where Slurm is with the repository's sacct before Slurm's own."""
-    sacct = shutil.which("sacct")
+    ours = str(root() / "profiles" / "slurm" / "bin")
+    others = [path for path in os.get_exec_path() if path != ours]  # a job of a run has it first
+    sacct = shutil.which("sacct", path=os.pathsep.join(others))
     if sacct is None:
         return dict(os.environ)
-    ours = root() / "profiles" / "slurm" / "bin"
-    path = os.pathsep.join([str(ours), *os.get_exec_path()])
-    return {**os.environ, "PATH": path, "CTCNV_SACCT": sacct}
+    return {**os.environ, "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct}
 
 
 def _note(path: Path, pid: int, progress: Progress) -> None:
