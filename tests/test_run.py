@@ -440,26 +440,46 @@ def test_cluster_jobs_of_a_killed_run_are_cancelled_before_the_next(
     assert not note.exists()
 
 
-def test_a_job_that_slurm_holds_is_cancelled_to_be_tried_again(
+def test_jobs_that_slurm_holds_or_lost_are_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in {
         "scancel": 'echo "$@" >> cancelled',
-        "squeue": 'echo "$@" > asked; echo "7|Priority"; echo "8|launch failed requeued held"',
+        "squeue": 'echo "$@" > asked; echo "7|PENDING|Priority"; '
+        'echo "8|PENDING|launch failed requeued held"',
+        "sacct": 'echo "$@" > asked; echo 5',
     }.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(workflow, "WATCH", 0.5)
+    monkeypatch.setattr(workflow, "WATCH", 0.3)
     (tmp_path / workflow.NOTE).parent.mkdir()
-    words = ["sh", "-c", "echo SLURM run ID: 0f-1; sleep 1.5"]
+    (tmp_path / workflow.LOST).write_text("1|CANCELLED\n")  # of an earlier run
+    submitted = "".join(
+        f"Job 1 has been submitted with SLURM jobid {job} (log: x).\n" for job in (5, 6, 7, 8)
+    )
+    words = ["sh", "-c", f"echo 'SLURM run ID: 0f-1\n{submitted}'; sleep 3"]
     assert workflow.follow(words, tmp_path, workflow.Progress(), print) == 0
     assert "--name=0f-1" in Path("asked").read_text()
     assert set(Path("cancelled").read_text().split()) == {"8"}
     assert "Slurm holds job 8 (launch failed requeued held)" in caplog.text
+    assert Path(workflow.LOST).read_text() == "6|CANCELLED\n"
+    assert caplog.text.count("Slurm has lost job 6") == 1
+
+
+def test_nothing_is_lost_while_slurm_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "WATCH", 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    watch = workflow.Watch(tmp_path / "lost")
+    for _ in range(workflow.LOOKS):
+        watch.look(workflow.Progress(cluster_id="0f-1", submitted={"6"}))
+    assert not (tmp_path / "lost").exists()
+    assert workflow._environment(tmp_path) == dict(os.environ)
 
 
 @pytest.mark.parametrize(
@@ -480,12 +500,14 @@ def test_sacct_speaks_as_the_executor_expects(
     sacct.write_text(f'#!/bin/sh\n[ "$*" = "-j 1 a*" ] || exit 3\ncat "{tmp_path}/said"\n')
     sacct.chmod(0o755)
     monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
-    environment = workflow._environment()
+    environment = workflow._environment(tmp_path)
     found = shutil.which("sacct", path=environment["PATH"])
     assert found is not None
     assert found != str(sacct)
     monkeypatch.setenv("PATH", environment["PATH"])
-    assert workflow._environment()["CTCNV_SACCT"] == str(sacct), "and not itself, in a job of a run"
+    assert workflow._environment(tmp_path)["CTCNV_SACCT"] == str(sacct), (
+        "and not itself, in a job of a run"
+    )
     for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
         done = subprocess.run(
             [found, *words], env=environment, capture_output=True, text=True, check=False
@@ -493,12 +515,17 @@ def test_sacct_speaks_as_the_executor_expects(
         assert (done.returncode, done.stdout) == (code, expected)
 
 
-def test_where_no_slurm_is_nothing_is_asked(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    workflow._cancel_held("0f-1")
-    assert workflow._environment() == dict(os.environ)
+def test_the_executor_hears_of_lost_jobs_what_it_asks_for(tmp_path: Path, repo_root: Path) -> None:
+    (tmp_path / "lost").write_text("6|CANCELLED\n")
+    given = {**os.environ, "CTCNV_SACCT": "echo", "CTCNV_LOST": str(tmp_path / "lost")}
+    for words, expected in (
+        (["--name", "0f-1"], "6|CANCELLED\n--name 0f-1\n"), (["-j", "6"], "-j 6\n"),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [str(repo_root / "profiles/slurm/bin/sacct"), *words], env=given, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == expected
 
 
 # A sample that fails --------------------------------------------------------------------------

@@ -43,8 +43,13 @@ PAUSE = 0.2
 REFUSED = re.compile(r"SLURM sbatch failed|[Jj]ob submission failed|Error submitting jobscript")
 #: Why Slurm keeps a job that it could not start, until somebody releases it.
 HELD = "launch failed requeued held"
-#: Seconds between two looks for such jobs.
+#: Seconds between two looks for such jobs, and for those that Slurm does not know.
 WATCH = 60
+#: Looks after which a job that neither squeue nor sacct knows is taken for lost. The accounting may
+#: lag behind; a job that is submitted again for nothing makes the same files.
+LOOKS = 3
+#: Jobs of a run that are lost, as lines of sacct.
+LOST = Path(".snakemake") / "ctcnv.lost"
 #: Seconds that the jobs of an earlier run have to end after they were cancelled.
 CANCEL_SECONDS = 120
 
@@ -148,10 +153,10 @@ def follow(
         said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True, close_fds=False, env=_environment(),
+            start_new_session=True, close_fds=False, env=_environment(directory),
         )  # fmt: skip
         _note(note, process.pid, progress)
-        known, looked = progress.cluster_id, time.monotonic()
+        known, watch = progress.cluster_id, Watch(directory / LOST)
         with _passed_on(process, progress):
             running = True
             while running:
@@ -162,23 +167,24 @@ def follow(
                     known = progress.cluster_id
                     _note(note, process.pid, progress)
                 idle()
-                if known and time.monotonic() > looked + WATCH:
-                    _cancel_held(known)
-                    looked = time.monotonic()
+                watch.look(progress)
                 if running:
                     time.sleep(PAUSE)
     note.unlink(missing_ok=True)
     return process.returncode
 
 
-def _environment() -> dict[str, str]:
+def _environment(directory: Path) -> dict[str, str]:
     """That of this process, where Slurm is with the repository's sacct before Slurm's own."""
     ours = str(root() / "profiles" / "slurm" / "bin")
     others = [path for path in os.get_exec_path() if path != ours]  # a job of a run has it first
     sacct = shutil.which("sacct", path=os.pathsep.join(others))
     if sacct is None:
         return dict(os.environ)
-    return {**os.environ, "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct}
+    return {
+        **os.environ, "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct,
+        "CTCNV_LOST": str((directory / LOST).absolute()),
+    }  # fmt: skip
 
 
 def _note(path: Path, pid: int, progress: Progress) -> None:
@@ -266,22 +272,54 @@ def _cancel(name: str) -> None:
     )
 
 
-def _cancel_held(name: str) -> None:
-    """Cancel the Slurm jobs of this name that Slurm itself holds, so that they are submitted anew.
+class Watch:
+    """Looks once a minute for jobs of Slurm that the executor would wait for for ever.
 
-    Slurm holds a job that it could not start, as after a controller that died in that moment. It
-    would stand there as pending, and the executor wait for it, until somebody looks.
+    Slurm holds a job that it could not start, until somebody releases it: it is cancelled. And a
+    controller that dies forgets the jobs of its last seconds: they are written to ``lost``, from
+    which the executor hears that they were cancelled. Both are then submitted anew.
     """
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        found = subprocess.run(
-            ["squeue", "--noheader", "--states=PENDING", f"--name={name}", "--format=%i|%r"],
-            capture_output=True, text=True, timeout=30, check=False,
-        )  # fmt: skip
-        for line in found.stdout.splitlines():
-            job, _, why = line.partition("|")
-            if HELD in why:
+
+    def __init__(self, lost: Path) -> None:
+        self._lost = lost
+        self._lost.unlink(missing_ok=True)
+        self._looked = time.monotonic()
+        self._unknown: dict[str, int] = {}
+
+    def look(self, progress: Progress) -> None:
+        """Look, when it is time to."""
+        name = progress.cluster_id
+        if name is None or time.monotonic() < self._looked + WATCH:
+            return
+        self._looked = time.monotonic()
+        queue = _answer("squeue", "--noheader", "--states=all", f"--name={name}",
+                        "--format=%A|%T|%r")  # fmt: skip
+        account = _answer("sacct", "-X", "--noheader", "--parsable2", "--format=JobIdRaw",
+                          "--starttime=now-30days", f"--name={name}")  # fmt: skip
+        if queue is None or account is None:
+            return
+        for job, state, why in (line.split("|", 2) for line in queue):
+            if state == "PENDING" and HELD in why:
                 log.warning("Slurm holds job %s (%s); it is cancelled, to be tried again", job, why)
-                subprocess.run(["scancel", job], capture_output=True, timeout=30, check=False)
+                _answer("scancel", job)
+        known = {*account, *(line.partition("|")[0] for line in queue)}
+        self._unknown = {job: self._unknown.get(job, 0) + 1 for job in progress.submitted - known}
+        lost = sorted(job for job, looks in self._unknown.items() if looks >= LOOKS)
+        for job in (job for job in lost if self._unknown[job] == LOOKS):
+            log.warning("Slurm has lost job %s; it is tried again", job)
+        if lost:
+            from ctcnv.io.tables import write_text
+
+            write_text(self._lost, "".join(f"{job}|CANCELLED\n" for job in lost))
+
+
+def _answer(*words: str) -> list[str] | None:
+    """The lines that a command prints; None when it fails, takes too long or is not there."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout.splitlines()
 
 
 @dataclass
@@ -295,6 +333,7 @@ class Progress:
     done: int = 0
     total: int = 0
     refused: int = 0
+    submitted: set[str] = field(default_factory=set)
     cluster_id: str | None = None
     signal: int | None = None
     _rule: str = ""
@@ -330,6 +369,8 @@ class Progress:
             elif match := re.match(r"(\d+) of (\d+) steps", line):
                 self.done, self.total = int(match[1]), int(match[2])
                 yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(self._job, '?')}"
+            elif match := re.search(r"has been submitted with SLURM jobid (\d+) ", line):
+                self.submitted.add(match[1])
             elif REFUSED.search(line):
                 self.refused += 1
             elif match := re.match(r"SLURM run ID: (\S+)", line):
