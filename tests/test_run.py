@@ -694,8 +694,9 @@ def test_a_bad_sample_stops_no_other_and_is_told_everywhere(simulated: Path) -> 
     idle = launch(folder)
     assert idle.returncode == 0
     assert "everything is there and up to date" in idle.stderr
+    shutil.copy(folder / "bams/N01.bam", folder / "bams/N9.bam")
     with (folder / "samples.tsv").open("a") as rows:
-        rows.write("N9\t\tnormal\t\tbams/N01.bam\t\t\t\t\n")
+        rows.write("N9\t\tnormal\t\tbams/N9.bam\t\t\t\t\n")
     more = launch(folder)
     assert more.returncode == 0, more.stderr
     assert "not part of it: N9" in more.stderr
