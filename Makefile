@@ -20,7 +20,7 @@ check: develop  ## style, types, workflow lint; what .ci/run asks for besides th
 	$(PY) -m snakemake --lint $(LAID_OVER)
 	@! grep -n '://' requirements.lock requirements-dev.lock || { echo 'a lock names a host'; exit 1; }
 	@! command -v shellcheck >/dev/null || shellcheck ctcnv .ci/run tests/slurm/install \
-		profiles/cluster-generic/status profiles/cluster-generic/cancel
+		profiles/slurm/bin/sacct profiles/cluster-generic/status profiles/cluster-generic/cancel
 
 .PHONY: format
 format: develop  ## write the code as `make check` wants it

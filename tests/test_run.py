@@ -106,6 +106,25 @@ def test_every_absent_file_is_named_before_it_stops(
     ]
 
 
+def test_one_file_under_two_samples_is_refused_with_both(
+    small: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("bams/short.bam").unlink()
+    Path("bams/short.bam").symlink_to("good.bam")
+    sheet_text = Path("samples.tsv").read_text()
+    Path("samples.tsv").write_text(sheet_text.replace("bams/other.bam", "bams/../bams/good.bam"))
+    assert ctcnv("run", "--config", "config.yaml") == 2
+    said = capsys.readouterr().err.splitlines()[1:]
+    assert said == [
+        "run: error: samples good and short: bam 'bams/good.bam' and 'bams/short.bam' are one "
+        "file; correct a path, or delete one of the rows",
+        "run: error: samples good and other: bam 'bams/good.bam' and 'bams/../bams/good.bam' are "
+        "one file; correct a path, or delete one of the rows",
+        "ctcnv run: error: samples.tsv: 2 samples have the file of another; nothing was started",
+    ]
+    assert not Path("logs").exists()
+
+
 def test_nothing_is_started_when_no_file_is_good(
     small: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +174,18 @@ def test_the_profile_of_the_repository_is_found_from_everywhere(
     assert words("--workflow-profile", "profiles/slurm", root=repo_root) == [
         "--keep-going", "--workflow-profile", str(repo_root / "profiles/slurm")
     ]  # fmt: skip
+
+
+def test_a_python_that_a_job_would_not_find_is_refused_on_a_cluster(repo_root: Path) -> None:
+    python = "/home/a lab/.venv/bin/python"
+    slurm = ["--workflow-profile", str(repo_root / "profiles/slurm")]
+    command = workflow.command(Path(), [Path("c.yaml")], slurm)
+    with pytest.raises(ValueError, match=r"^/home/a lab/\S+: a blank .* CTCNV_VENV=") as caught:
+        workflow.check_python(command, python)
+    assert "\n" not in str(caught.value)
+    workflow.check_python(command, "/home/a_lab/.venv/bin/python3.11")
+    local = workflow.command(Path(), [Path("c.yaml")], ["--cores", "2"])
+    workflow.check_python(local, python)
 
 
 def test_the_command_is_a_list_without_a_shell(repo_root: Path) -> None:
@@ -219,6 +250,47 @@ def test_a_job_that_a_retry_finishes_has_not_failed() -> None:
 
 def test_a_job_that_fails_within_a_group_is_known_by_its_sample() -> None:
     assert heard(IN_A_GROUP).failed == {"call B": "logs/B/call.log"}
+
+
+TURNED_AWAY = """\
+Error in rule pon:
+    message: SLURM sbatch failed. The error message was 'sbatch: error: Unable to open file x'.
+    jobid: 6
+    log: logs/reference/pon.log (check log file(s) for error details)
+"""
+
+
+def test_a_job_that_the_scheduler_did_not_take_is_known() -> None:
+    assert heard(TURNED_AWAY).refused == 1
+    assert heard(IN_A_GROUP).refused == 0
+
+
+@pytest.mark.parametrize(
+    ("rounds", "waits", "code"),
+    [
+        # jobs done and refused: a start of its own, and the waits begin anew with each job done
+        ([(1, 3, 1), (1, 1, 1), (1, 0, 1), (0, 2, 0)], [30, 30, 60], 0),
+        # a scheduler that never took a job is asked once, one that stays away a few times
+        ([(1, 0, 1)], [], 1),
+        ([(1, 3, 1)] + 5 * [(1, 0, 1)], [30, 60, 120, 240, 480], 1),
+        # a failure that is none of the scheduler
+        ([(1, 3, 0)], [], 1),
+    ],
+)
+def test_a_scheduler_that_is_away_fails_no_sample(
+    monkeypatch: pytest.MonkeyPatch, rounds: list[tuple[int, int, int]], waits: list[int], code: int
+) -> None:
+    left, waited = iter(rounds), []
+
+    def once(command: object, *, quiet: bool) -> tuple[int, workflow.Progress]:
+        ended, done, refused = next(left)
+        failed = {"count A": "x"} if ended else {}
+        return ended, workflow.Progress(failed=failed, done=done, refused=refused)
+
+    monkeypatch.setattr(run_step, "_round", once)
+    monkeypatch.setattr(run_step.time, "sleep", waited.append)
+    assert run_step._rounds([], quiet=True)[0] == code
+    assert (waited, list(left)) == (waits, [])
 
 
 def test_the_line_of_progress_tells_jobs_failures_and_time_left() -> None:
@@ -366,6 +438,94 @@ def test_cluster_jobs_of_a_killed_run_are_cancelled_before_the_next(
     workflow.clear(tmp_path, ["false"], print)
     assert Path("cancelled").read_text() == "--name=0f-1\n" * 2
     assert not note.exists()
+
+
+def test_jobs_that_slurm_holds_or_lost_are_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name, text in {
+        "scancel": 'echo "$@" >> cancelled',
+        "squeue": 'echo "$@" > asked; echo "7|PENDING|Priority"; '
+        'echo "8|PENDING|launch failed requeued held"',
+        "sacct": 'echo "$@" > asked; echo 5',
+    }.items():
+        (programs / name).write_text(f"#!/bin/sh\n{text}\n")
+        (programs / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(workflow, "WATCH", 0.3)
+    (tmp_path / workflow.NOTE).parent.mkdir()
+    (tmp_path / workflow.LOST).write_text("1|CANCELLED\n")  # of an earlier run
+    submitted = "".join(
+        f"Job 1 has been submitted with SLURM jobid {job} (log: x).\n" for job in (5, 6, 7, 8)
+    )
+    words = ["sh", "-c", f"echo 'SLURM run ID: 0f-1\n{submitted}'; sleep 3"]
+    assert workflow.follow(words, tmp_path, workflow.Progress(), print) == 0
+    assert "--name=0f-1" in Path("asked").read_text()
+    assert set(Path("cancelled").read_text().split()) == {"8"}
+    assert "Slurm holds job 8 (launch failed requeued held)" in caplog.text
+    assert Path(workflow.LOST).read_text() == "6|CANCELLED\n"
+    assert caplog.text.count("Slurm has lost job 6") == 1
+
+
+def test_nothing_is_lost_while_slurm_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(workflow, "WATCH", 0)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    watch = workflow.Watch(tmp_path / "lost")
+    for _ in range(workflow.LOOKS):
+        watch.look(workflow.Progress(cluster_id="0f-1", submitted={"6"}))
+    assert not (tmp_path / "lost").exists()
+    assert workflow._environment(tmp_path) == dict(os.environ)
+
+
+@pytest.mark.parametrize(
+    ("said", "heard"),
+    [
+        ("4|COMPLETED\n5|CANCELLED by 0\n", "4|COMPLETED\n5|CANCELLED\n"),
+        (f"{'None assigned':256}\n", "\n"),
+        (f"{'n1':256}\n", f"{'n1':256}\n"),
+        ("", ""),
+    ],
+)
+def test_sacct_speaks_as_the_executor_expects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, heard: str
+) -> None:
+    (tmp_path / "said").write_text(said)
+    sacct = tmp_path / "a dir" / "sacct"
+    sacct.parent.mkdir()
+    sacct.write_text(f'#!/bin/sh\n[ "$*" = "-j 1 a*" ] || exit 3\ncat "{tmp_path}/said"\n')
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
+    environment = workflow._environment(tmp_path)
+    found = shutil.which("sacct", path=environment["PATH"])
+    assert found is not None
+    assert found != str(sacct)
+    monkeypatch.setenv("PATH", environment["PATH"])
+    assert workflow._environment(tmp_path)["CTCNV_SACCT"] == str(sacct), (
+        "and not itself, in a job of a run"
+    )
+    for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
+        done = subprocess.run(
+            [found, *words], env=environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (code, expected)
+
+
+def test_the_executor_hears_of_lost_jobs_what_it_asks_for(tmp_path: Path, repo_root: Path) -> None:
+    (tmp_path / "lost").write_text("6|CANCELLED\n")
+    given = {**os.environ, "CTCNV_SACCT": "echo", "CTCNV_LOST": str(tmp_path / "lost")}
+    for words, expected in (
+        (["--name", "0f-1"], "6|CANCELLED\n--name 0f-1\n"), (["-j", "6"], "-j 6\n"),
+    ):  # fmt: skip
+        done = subprocess.run(
+            [str(repo_root / "profiles/slurm/bin/sacct"), *words], env=given, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == expected
 
 
 # A sample that fails --------------------------------------------------------------------------
@@ -534,8 +694,9 @@ def test_a_bad_sample_stops_no_other_and_is_told_everywhere(simulated: Path) -> 
     idle = launch(folder)
     assert idle.returncode == 0
     assert "everything is there and up to date" in idle.stderr
+    shutil.copy(folder / "bams/N01.bam", folder / "bams/N9.bam")
     with (folder / "samples.tsv").open("a") as rows:
-        rows.write("N9\t\tnormal\t\tbams/N01.bam\t\t\t\t\n")
+        rows.write("N9\t\tnormal\t\tbams/N9.bam\t\t\t\t\n")
     more = launch(folder)
     assert more.returncode == 0, more.stderr
     assert "not part of it: N9" in more.stderr

@@ -11,6 +11,7 @@ has a Slurm of its own is refused.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import secrets
 import shutil
@@ -19,11 +20,15 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 OF_ACCOUNTING = ("slurmdbd", "mariadbd", "mariadb-install-db")
 SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
+#: Held by the cluster that runs: ports and SYSTEM_CONF are those of one.
+LOCK = Path("/run/lock/ctcnv-test-slurm")
 NODES = ("n1", "n2")
 CPUS, MEMORY_MB = 2, 9000
 PORTS = {"controller": 26817, "accounting": 26819, "database": 26306, "n1": 26821, "n2": 26822}
@@ -41,11 +46,42 @@ def missing(*, accounting: bool) -> str | None:
         return f"{SYSTEM_CONF} is there: this machine has a Slurm of its own"
     if not Path("/sys/fs/cgroup").is_mount():
         return "slurmd wants /sys/fs/cgroup to be mounted"
+    with LOCK.open("a") as handle:
+        if not _locked(handle):
+            return "another test on this machine runs a Slurm"
     return None
+
+
+def _locked(handle: IO[str]) -> bool:
+    """Take the lock of a file, which ends with the process; False when another holds it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _path() -> str:
     return f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a job: how it ended, and the most memory that was seen."""
+
+    state: str
+    memory_mb: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job: how it ended, what it asked for, what it took, and its steps by their names."""
+
+    state: str
+    memory_mb: float
+    minutes: int
+    seconds: int
+    steps: dict[str, Step]
 
 
 class Cluster:
@@ -54,12 +90,16 @@ class Cluster:
     def __init__(self, folder: Path, *, accounting: bool) -> None:
         self.folder = folder
         self.accounting = accounting
+        self._lock: IO[str] | None = None
         self._database: subprocess.Popen[bytes] | None = None
         self.environment = {
             **os.environ, "PATH": _path(), "SLURM_CONF": str(folder / "slurm.conf")
         }  # fmt: skip
 
     def __enter__(self) -> Cluster:
+        self._lock = LOCK.open("a")
+        if not _locked(self._lock):
+            raise RuntimeError("another test on this machine runs a Slurm")
         try:
             self._start()
         except BaseException:
@@ -137,6 +177,31 @@ class Cluster:
         wanted = [f"--states={','.join(states)}"] if states else []
         return self.ask("squeue", "-h", "-o", "%i %T", *wanted).splitlines()
 
+    def node_of(self, number: str) -> str:
+        """The node on which a job runs."""
+        return self.ask("squeue", "-h", "-o", "%N", "-j", number).strip()
+
+    def account(self, number: str) -> Job:
+        """What the accounting says of a job."""
+        columns = "JobID,State,ReqMem,TimelimitRaw,ElapsedRaw,MaxRSS"
+        rows = [
+            line.split("|")
+            for line in self.ask("sacct", "-nP", "-j", number, "-o", columns).splitlines()
+        ]
+        _, state, memory, minutes, seconds, _ = rows[0]
+        steps = {
+            row[0].partition(".")[2]: Step(row[1].split()[0], _megabytes(row[5]))
+            for row in rows[1:]
+        }
+        return Job(state.split()[0], _megabytes(memory), int(minutes), int(seconds), steps)
+
+    def clear(self) -> None:
+        """Cancel every job and give every node back; RuntimeError when one does not come."""
+        self.ask("scancel", "--user=root")
+        until(lambda: self.jobs() == [], 60)
+        self.resume()
+        until(lambda: self.ask("sinfo", "-hN", "-o", "%T").split() == ["idle"] * len(NODES), 60)
+
     def stop(self) -> None:
         """End every daemon, by its own number."""
         self.ask("scancel", "--user=root", seconds=10)
@@ -148,6 +213,8 @@ class Cluster:
         with contextlib.suppress(OSError):
             if SYSTEM_CONF.readlink() == self.folder / "slurm.conf":
                 SYSTEM_CONF.unlink()
+        if self._lock is not None:
+            self._lock.close()
 
     def _end(self, name: str, number: int) -> None:
         path = self.folder / "run" / f"{name}.pid"
@@ -275,6 +342,12 @@ class Cluster:
             )
         text += "PartitionName=main Nodes=n[1-2] Default=YES MaxTime=600 State=UP\n"
         (at / "slurm.conf").write_text(text)
+
+
+def _megabytes(text: str) -> float:
+    """Memory as Slurm writes it: 218288K, 318M, 2G; nothing where it was not measured."""
+    units = {"K": 1 / 1024, "M": 1.0, "G": 1024.0}
+    return float(text[:-1]) * units[text[-1]] if text and text[-1] in units else 0.0
 
 
 def _text(lines: dict[str, object]) -> str:

@@ -7,6 +7,7 @@ Nothing waits without a limit.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -31,8 +32,10 @@ every = pytest.mark.skipif(
 )
 #: Seconds after which a run is taken for hanging: twenty times what it takes on idle cores.
 LIMIT = 1500
-#: Memory of a job beside the command's own: Snakemake in the job and in its step, MB (measured).
-BESIDE = 300
+#: Less of what costs time in a job and is not looked at here.
+QUICK = "fraction:\n  max_windows: 500\n  bag_draws: 20\n  null_draws: 50\n"
+#: The runs of the test that goes on.
+STARTED: list[subprocess.Popen[str]] = []
 
 
 @pytest.fixture(scope="module")
@@ -50,16 +53,19 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture(scope="module")
 def cohort(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A patient with two samples and two normals, and what a local run makes of them."""
+    """A sample of a patient and two normals, and what a local run makes of them."""
     folder = tmp_path_factory.mktemp("slurm") / "local"
     subprocess.run(
         [sys.executable, "-m", "ctcnv", "simulate", "--output", str(folder), "--seed", "3",
-         "--scale", "200", "--fragments", "40000", "--normals", "2", "--quiet"],
+         "--scale", "400", "--fragments", "30000", "--normals", "2", "--quiet"],
         env=environment(cluster), check=True, timeout=LIMIT,
     )  # fmt: skip
     path = folder / "samples.tsv"
-    kept = [line for line in path.read_text().splitlines() if not line.startswith(("P02", "P03"))]
-    path.write_text("\n".join(kept) + "\n")
+    kept = ("sample", "N01", "N02", "P01_d0")
+    rows = [row for row in path.read_text().splitlines() if row.startswith(kept)]
+    path.write_text("\n".join(rows) + "\n")
+    with (folder / "config.yaml").open("a") as config:
+        config.write(QUICK)
     done = subprocess.run(
         [sys.executable, "-m", "ctcnv", "run", "--config", "config.yaml", "--cores", "2"],
         cwd=folder, env=environment(cluster), timeout=LIMIT, capture_output=True, text=True,
@@ -70,30 +76,45 @@ def cohort(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def folder(cohort: Path, request: pytest.FixtureRequest) -> Path:
-    """The samples again, with nothing made of them."""
+def folder(cluster: Cluster, cohort: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The samples again, with nothing made of them; and after it a cluster with nothing to do."""
     made = cohort.with_name(request.node.name)
     ignored = shutil.ignore_patterns("results", "logs", "benchmarks", ".snakemake")
     shutil.copytree(cohort, made, ignore=ignored)
-    return made
+    yield made
+    cluster.clear()
+    while STARTED:
+        stop(STARTED.pop())
 
 
 def environment(cluster: Cluster) -> dict[str, str]:
     """That of the cluster, with this repository's package."""
-    return {**cluster.environment, "PYTHONPATH": str(ROOT / "src")}
+    found = (str(ROOT / "src"), os.environ.get("PYTHONPATH"))
+    return {**cluster.environment, "PYTHONPATH": os.pathsep.join(filter(None, found))}
 
 
 def start(cluster: Cluster, folder: Path, *more: str, profile: str = "profiles/slurm",
           **variables: str) -> subprocess.Popen[str]:  # fmt: skip
     """Start ``ctcnv run`` on the cluster; its words go to a file."""
-    quick = ["--slurm-init-seconds-before-status-checks", "3"] if profile.endswith("slurm") else []
+    # The executor looks after 1 s, then 11 s and 21 s later; by itself after 40.
+    quick = ["--slurm-init-seconds-before-status-checks", "1"] if profile.endswith("slurm") else []
     with (folder / "said").open("a") as said:
-        return subprocess.Popen(
+        STARTED.append(subprocess.Popen(
             [sys.executable, "-m", "ctcnv", "run", "--config", "config.yaml",
              "--workflow-profile", profile, "--", *quick, *more],
             cwd=folder, env={**environment(cluster), **variables}, stdout=said, stderr=said,
             text=True,
-        )  # fmt: skip
+        ))  # fmt: skip
+    return STARTED[-1]
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a run of a test that failed; its Snakemake ends with it."""
+    for number, seconds in ((signal.SIGINT, 60), (signal.SIGKILL, 10)):
+        if process.poll() is None:
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
 
 
 def ended(process: subprocess.Popen[str], folder: Path, seconds: float = LIMIT) -> int:
@@ -101,8 +122,6 @@ def ended(process: subprocess.Popen[str], folder: Path, seconds: float = LIMIT) 
     try:
         return process.wait(timeout=seconds)
     except subprocess.TimeoutExpired:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
         pytest.fail(f"it hangs:\n{said(folder)}")
 
 
@@ -127,116 +146,144 @@ def assert_same(local: Path, folder: Path) -> None:
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def submitted(folder: Path) -> list[str]:
-    """What was submitted, one word per cluster job."""
-    log = (folder / "logs/run.log").read_text()
-    return re.findall(r"slurm_logs/(\w+)/\d+\.log", log)
+def assert_done(cluster: Cluster, cohort: Path, folder: Path) -> None:
+    """The results are those of the local run, and nothing is left that could write into them."""
+    assert cluster.jobs("PENDING", "RUNNING") == []
+    assert_same(cohort, folder)
+    time.sleep(2)
+    assert_same(cohort, folder)
 
 
-def busy(cluster: Cluster) -> bool:
-    """Whether a job runs."""
-    return any("RUNNING" in job for job in cluster.jobs())
+def submitted(folder: Path) -> list[tuple[str, str]]:
+    """Word and number of each job that was submitted to Slurm."""
+    path = folder / "logs/run.log"
+    log = path.read_text() if path.is_file() else ""
+    return re.findall(r"has been submitted .* \(log: .*/(\w+)/(\d+)\.log\)", log)
+
+
+def asked(folder: Path) -> dict[str, tuple[int, int]]:
+    """The most memory in MB and minutes that the jobs of each rule asked for."""
+    found: dict[str, tuple[int, int]] = {}
+    for rule, block in re.findall(
+        r"^ *rule (\w+):\n(.*?resources: .*?)$", (folder / "logs/run.log").read_text(),
+        re.MULTILINE | re.DOTALL,
+    ):  # fmt: skip
+        memory, minutes = (
+            int(re.search(rf"\b{name}=(\d+)", block)[1]) for name in ("mem_mb", "runtime")
+        )
+        before = found.get(rule, (0, 0))
+        found[rule] = max(before[0], memory), max(before[1], minutes)
+    return found
 
 
 def test_slurm_gives_the_same_bytes(cluster: Cluster, cohort: Path, folder: Path) -> None:
     process = start(cluster, folder)
     assert ended(process, folder) == 0, said(folder)
     assert_same(cohort, folder)
-    jobs = submitted(folder)
-    # one sample is one job: two normals, two of plasma; and so is a patient
-    assert len([job for job in jobs if job.startswith("group_sample")]) == 4
+    jobs = [word for word, _ in submitted(folder)]
+    # one sample is one job: two normals, one of plasma; and so is a patient
+    assert len([job for job in jobs if job.startswith("group_sample")]) == 3
     assert len([job for job in jobs if job.startswith("group_patient")]) == 1
     assert sorted(job for job in jobs if not job.startswith("group")) == [
         "rule_bins", "rule_cohort", "rule_pon", "rule_qc",
     ]  # fmt: skip
+    assert_enough_was_asked_for(cluster, folder)
 
 
-@every
-def test_a_job_killed_for_memory_gets_more(cluster: Cluster, cohort: Path, folder: Path) -> None:
-    # Snakemake and the command take more than 200 MB, for seconds, and less than 800.
-    process = start(cluster, folder, "--set-resources", "bins:mem_mb=200*attempt*attempt")
-    assert ended(process, folder) == 0, said(folder)
-    assert_same(cohort, folder)
-    assert submitted(folder).count("rule_bins") == 2, "killed once, then given more"
-
-
-@every
-def test_jobs_take_less_memory_than_they_ask_for(cohort: Path) -> None:
-    asked = {"bins": 2000, "count": 1000, "call": 3000, "pon": 3000}
-    tables = sorted((cohort / "benchmarks").rglob("*.tsv"))
-    assert {path.stem for path in tables} == set(asked)
+def assert_enough_was_asked_for(cluster: Cluster, folder: Path) -> None:
+    """Each job took less memory and time than it asked for, by Slurm and by the benchmarks."""
+    beside = 0.0  # of a job's memory: Snakemake, once for the job
+    for word, number in submitted(folder):
+        whole = cluster.account(number)
+        took = max(step.memory_mb for step in whole.steps.values())
+        assert 50 < took < whole.memory_mb, f"{word}: {took:.0f} of {whole.memory_mb} MB"
+        assert whole.seconds < 30 * whole.minutes, f"{word}: {whole.seconds} s"
+        beside = max(beside, whole.steps["batch"].memory_mb)
+    requests = asked(folder)
+    tables = sorted((folder / "benchmarks").rglob("*.tsv"))
+    assert {path.stem for path in tables} == {"bins", "count", "call", "pon"}
     for path in tables:
-        used = pd.read_csv(path, sep="\t", na_values=["-", "NA"])["max_rss"].max()
-        assert not used + BESIDE > asked[path.stem], f"{path}: {used} MB"
+        memory, minutes = requests[path.stem]
+        measured = pd.read_csv(path, sep="\t", na_values=["-", "NA"])
+        # a step of the job holds the command and a Snakemake as large as that of the job
+        assert 0 < measured["max_rss"].max() < memory - beside, path
+        assert 0 < measured["s"].max() < 30 * minutes, path
 
 
-def knocked(cluster: Cluster, cohort: Path, folder: Path, knock: Callable[[], None]) -> None:
-    """Run, knock as soon as a job runs, and look at the results."""
+def wait_for_job(cluster: Cluster, folder: Path, process: subprocess.Popen[str], word: str) -> str:
+    """Wait until a job of the run runs whose word begins so, and give its number."""
+    found: list[str] = []
+
+    def runs() -> bool:
+        assert process.poll() is None, f"it ended before {word} ran:\n{said(folder)}"
+        now = {job.split()[0] for job in cluster.jobs("RUNNING")}
+        found.extend(number for each, number in submitted(folder)
+                     if each.startswith(word) and number in now)  # fmt: skip
+        return bool(found)
+
+    until(runs, 300)
+    return found[0]
+
+
+@every
+def test_accounting_node_job_and_controller_are_away(
+    cluster: Cluster, cohort: Path, folder: Path
+) -> None:
     process = start(cluster, folder)
-    until(lambda: busy(cluster) or process.poll() is not None, 300)
-    knock()
+
+    wait_for_job(cluster, folder, process, "rule_bins")
+    cluster.stop_accounting()
+    time.sleep(30)
+    cluster.start_accounting()
+    assert process.poll() is None, said(folder)
+
+    number = wait_for_job(cluster, folder, process, "group_sample_count")
+    node = cluster.node_of(number)
+    cluster.down(node)
+    time.sleep(20)
+    cluster.resume(node)
+    assert process.poll() is None, said(folder)
+
+    cancelled = wait_for_job(cluster, folder, process, "rule_pon")
+    cluster.ask("scancel", cancelled)  # by somebody else
+
+    wait_for_job(cluster, folder, process, "group_sample_call")
+    cluster.stop_controller()
+    time.sleep(30)
+    cluster.start_controller()
+    time.sleep(5)
+    cluster.resume()  # a node whose job ended meanwhile is drained
+
     assert ended(process, folder) == 0, said(folder)
-    assert_same(cohort, folder)
-    assert cluster.jobs() == []
+    assert_done(cluster, cohort, folder)
+    assert cluster.account(number).state == "COMPLETED", "under its old number, by Slurm itself"
+    assert cluster.account(cancelled).state == "CANCELLED"
+    assert "tried once more" not in (folder / "said").read_text()
 
 
 @every
-def test_a_node_is_taken_away_and_given_back(cluster: Cluster, cohort: Path, folder: Path) -> None:
-    def knock() -> None:
-        until(lambda: len([job for job in cluster.jobs() if "RUNNING" in job]) > 1, 300)
-        cluster.down("n1")
-        time.sleep(20)
-        cluster.resume("n1")
-
-    knocked(cluster, cohort, folder, knock)
-
-
-@every
-def test_the_controller_is_away_for_half_a_minute(
+def test_the_launcher_is_stopped_by_each_signal_and_started_again(
     cluster: Cluster, cohort: Path, folder: Path
 ) -> None:
-    def knock() -> None:
-        cluster.stop_controller()
-        time.sleep(30)
-        cluster.start_controller()
-        time.sleep(5)
-        cluster.resume()  # a node whose job ended meanwhile is drained
-
-    knocked(cluster, cohort, folder, knock)
-
-
-@every
-def test_the_accounting_is_away_for_half_a_minute(
-    cluster: Cluster, cohort: Path, folder: Path
-) -> None:
-    def knock() -> None:
-        cluster.stop_accounting()
-        time.sleep(30)
-        cluster.start_accounting()
-
-    knocked(cluster, cohort, folder, knock)
-
-
-@every
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_the_launcher_is_stopped_and_started_again(
-    cluster: Cluster, cohort: Path, folder: Path, number: signal.Signals
-) -> None:
-    process = start(cluster, folder)
-    until(lambda: busy(cluster) or process.poll() is not None, 300)
-    if number == signal.SIGKILL:  # both at once, as a machine that goes down does it
-        child = int(
-            re.search(r'"pid": (\d+)', (folder / ".snakemake/ctcnv.run.json").read_text())[1]
-        )
-        os.kill(child, signal.SIGKILL)
-    process.send_signal(number)
-    code = ended(process, folder, 300)
-    assert code == (-9 if number == signal.SIGKILL else 128 + number), said(folder)
-    if number != signal.SIGKILL:
-        until(lambda: cluster.jobs() == [], 60)
+    for number, word in (
+        (signal.SIGINT, "rule_bins"), (signal.SIGTERM, "group_sample_count"),
+        (signal.SIGKILL, "group_sample_call"),
+    ):  # fmt: skip
+        process = start(cluster, folder)
+        wait_for_job(cluster, folder, process, word)
+        if number == signal.SIGKILL:  # both at once, as a machine that goes down does it
+            note = (folder / ".snakemake/ctcnv.run.json").read_text()
+            os.kill(json.loads(note)["pid"], signal.SIGKILL)
+        process.send_signal(number)
+        code = ended(process, folder, 300)
+        if number == signal.SIGKILL:
+            assert code == -signal.SIGKILL
+            assert cluster.jobs("RUNNING"), "its job goes on"
+        else:
+            assert code == 128 + number, said(folder)
+            until(lambda: cluster.jobs("PENDING", "RUNNING") == [], 30)
     assert ended(start(cluster, folder), folder) == 0, said(folder)
-    assert_same(cohort, folder)
-    assert cluster.jobs() == []
+    assert_done(cluster, cohort, folder)
 
 
 @every
@@ -247,4 +294,30 @@ def test_any_scheduler_by_its_own_commands(cluster: Cluster, cohort: Path, folde
         CTCNV_SUBMIT="-p main",
     )  # fmt: skip
     assert ended(process, folder) == 0, said(folder)
-    assert_same(cohort, folder)
+    assert_done(cluster, cohort, folder)
+
+
+@every
+def test_a_job_killed_for_memory_gets_more(cluster: Cluster, cohort: Path, folder: Path) -> None:
+    # Slurm looks at each step once a second, and Snakemake in it takes some 150 MB. A limit that a
+    # command passes for an instant is one that it often passes unseen: bins with 200 MB, at most
+    # 220 MB, was killed in one run of three. Here it is over the limit for most of its time.
+    of_one = "160*attempt*attempt if wildcards.sample == 'P01_d0' else 1000"
+    process = start(
+        cluster, folder, "--set-resources", "pon:mem_mb=160*attempt*attempt",
+        *(f"{rule}:mem_mb={of_one}" for rule in ("count", "call", "plot", "export")),
+    )  # fmt: skip
+    assert ended(process, folder) == 0, said(folder)
+    assert_done(cluster, cohort, folder)
+    # What is asked for first, and then. Of a sample's job it is that of plot and export together,
+    # which run at once.
+    expected = {"rule_pon": [160, 640], "group_sample_call_count_export_plot": [320, 1280]}
+    jobs = [(word, number, cluster.account(number)) for word, number in submitted(folder)]
+    for killed, memory in expected.items():
+        (_, number, first), (_, _, second) = (each for each in jobs if each[0] == killed)
+        assert [first.memory_mb, second.memory_mb] == memory
+        assert (first.state in ("FAILED", "OUT_OF_MEMORY"), second.state) == (True, "COMPLETED")
+        log = (folder / f".snakemake/slurm_logs/{killed}/{number}.log").read_text()
+        assert re.search(rf"StepId={number}\.\w+ exceeded memory limit", log)
+    others = [job.state for word, _, job in jobs if word not in expected]
+    assert set(others) == {"COMPLETED"}

@@ -50,7 +50,8 @@ def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
 def samples_of(config: Mapping[str, Any], repository: Path) -> pd.DataFrame:
     """The sample sheet, once config and sheet fit their schemas.
 
-    Raises ValueError that names each file of the sheet that is not there.
+    Raises ValueError when files of the sheet are not there, or are those of two samples; each is
+    named in a line of the log.
     """
     from ctcnv.io import schemas, sheet
 
@@ -64,6 +65,13 @@ def samples_of(config: Mapping[str, Any], repository: Path) -> pd.DataFrame:
         log.error("%s", line)
     if absent:
         raise ValueError(f"{path}: {len(absent)} files are not there; nothing was started")
+    shared = list(_shared(samples))
+    for line in shared:
+        log.error("%s", line)
+    if shared:
+        raise ValueError(
+            f"{path}: {len(shared)} samples have the file of another; nothing was started"
+        )
     return samples
 
 
@@ -74,6 +82,24 @@ def _absent(samples: pd.DataFrame) -> Iterator[str]:
         for column in sheet.FILES:
             if isinstance(row[column], str) and not Path(row[column]).is_file():
                 yield f"sample {name}: {column} {row[column]!r} is not there; correct the path"
+
+
+def _shared(samples: pd.DataFrame) -> Iterator[str]:
+    """Samples whose reads or counts are those of an earlier row: a slip of a hand, and the plasma
+    of one patient would be taken for that of another. A VCF may hold several samples."""
+    for column in ("bam", "counts"):
+        first: dict[str, str] = {}
+        for name, value in samples[column].items():
+            if not isinstance(value, str):
+                continue
+            real = os.path.realpath(value)
+            if real in first:
+                yield (
+                    f"samples {first[real]} and {name}: {column} {samples[column][first[real]]!r} "
+                    f"and {value!r} are one file; correct a path, or delete one of the rows"
+                )
+            else:
+                first[real] = str(name)
 
 
 def build_of(reference: Mapping[str, Any]) -> Build:

@@ -34,6 +34,9 @@ MOST_NAMED = 200
 #: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
 #: that is away when they are submitted, is often over by then.
 PAUSE = 30
+#: Seconds before each new start when the scheduler did not take jobs, as while it is away: no job
+#: has failed then. Begun anew whenever a job was done meanwhile.
+WAITS = (30, 60, 120, 240, 480)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,10 +77,11 @@ def run(args: argparse.Namespace) -> int | None:
         raise ValueError(f"{args.directory}: no such directory")
     os.chdir(args.directory)
     configs = _configs(configs, workflow.root())
+    command = workflow.command(Path(), configs, words)
+    workflow.check_python(command)
     config = preflight.config_of(configs)
     samples = preflight.samples_of(config, workflow.root())
     bad = _check(samples, config)
-    command = workflow.command(Path(), configs, words)
     _tell_panel(samples, new=args.new_panel)
     if args.dry_run:
         if args.new_panel and Path(sheet.PANEL).is_file():
@@ -90,16 +94,16 @@ def run(args: argparse.Namespace) -> int | None:
         _given_up().unlink(missing_ok=True)  # what an earlier run gave up is tried again
         if args.new_panel:
             Path(sheet.PANEL).unlink(missing_ok=True)
-        code, progress = _round(command, quiet=args.quiet)
-        if _to_go_on(code, progress):
+        code, progress = _rounds(command, quiet=args.quiet)
+        if _to_go_on(code, progress) and not progress.refused:
             log.warning("%d jobs failed; they are tried once more", len(progress.failed))
             time.sleep(PAUSE if progress.cluster_id else 0)
-            code, progress = _round(command, quiet=args.quiet)
+            code, progress = _rounds(command, quiet=args.quiet)
             lost = _lost(progress, samples) if _to_go_on(code, progress) else {}
-            if lost:
+            if lost and not progress.refused:
                 log.error("%d samples are given up, the others are finished", len(lost))
                 _give_up(lost)
-                code, progress = _round(command, quiet=args.quiet)
+                code, progress = _rounds(command, quiet=args.quiet)
         _pin_panel()
     if progress.signal is not None:
         log.error("stopped by %s; start again to go on", signal.Signals(progress.signal).name)
@@ -210,6 +214,22 @@ def _round(command: Sequence[str], *, quiet: bool) -> tuple[int, Progress]:
     progress = workflow.Progress()
     with _line(progress, quiet=quiet) as (show, idle):
         return workflow.follow(command, Path(), progress, show, idle), progress
+
+
+def _rounds(command: Sequence[str], *, quiet: bool) -> tuple[int, Progress]:
+    """Run Snakemake, and again as long as the scheduler does not take jobs that it took before."""
+    code, progress = _round(command, quiet=quiet)
+    waits = iter(WAITS if progress.done else ())
+    while _to_go_on(code, progress) and progress.refused:
+        wait = next(waits, None)
+        if wait is None:
+            break
+        log.warning("the scheduler does not take jobs; in %d s it is asked again", wait)
+        time.sleep(wait)
+        code, progress = _round(command, quiet=quiet)
+        if progress.done:
+            waits = iter(WAITS)
+    return code, progress
 
 
 def _to_go_on(code: int, progress: Progress) -> bool:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -25,6 +27,8 @@ from typing import IO
 
 import ctcnv
 
+log = logging.getLogger(__name__)
+
 #: Lines of a failed job's log, or of Snakemake's own words, that are shown.
 TAIL = 15
 #: Snakemake's words of the latest run, below its directory.
@@ -35,6 +39,17 @@ LOCK = Path(".snakemake") / "ctcnv.lock"
 NOTE = Path(".snakemake") / "ctcnv.run.json"
 #: Seconds between two looks at what Snakemake said.
 PAUSE = 0.2
+#: What Snakemake says of a job that the scheduler did not take.
+REFUSED = re.compile(r"SLURM sbatch failed|[Jj]ob submission failed|Error submitting jobscript")
+#: Why Slurm keeps a job that it could not start, until somebody releases it.
+HELD = "launch failed requeued held"
+#: Seconds between two looks for such jobs, and for those that Slurm does not know.
+WATCH = 60
+#: Looks after which a job that neither squeue nor sacct knows is taken for lost. The accounting may
+#: lag behind; a job that is submitted again for nothing makes the same files.
+LOOKS = 3
+#: Jobs of a run that are lost, as lines of sacct.
+LOST = Path(".snakemake") / "ctcnv.lost"
 #: Seconds that the jobs of an earlier run have to end after they were cancelled.
 CANCEL_SECONDS = 120
 
@@ -63,6 +78,25 @@ def command(directory: Path, configs: Sequence[Path], more: Sequence[str]) -> li
         "--nocolor",
         *more,
     ]  # fmt: skip
+
+
+def check_python(words: Sequence[str], python: str = sys.executable) -> None:
+    """Refuse a Python that the jobs of a cluster would not find.
+
+    Snakemake and its plugin for Slurm write the path into a job as it is, without quotes, and no
+    setting of theirs changes that. ``words`` is Snakemake's command line. Raises ValueError.
+    """
+    if shlex.quote(python) == python:
+        return
+    from snakemake.cli import parse_args  # seconds; and only it knows every place of a profile
+
+    executor = parse_args(list(words[3:]))[1].executor
+    if executor not in (None, "local", "dryrun", "touch"):
+        raise ValueError(
+            f"{python}: a blank or another sign that a shell takes apart is in this path, and jobs "
+            f"of the executor {executor} would not find it; build the environment elsewhere: "
+            "CTCNV_VENV=/shared/envs/ctcnv ./ctcnv --version"
+        )
 
 
 def run(directory: Path, *, config: Path, cores: int) -> int:
@@ -112,17 +146,17 @@ def follow(
     SIGTERM are passed on: to all of its processes as a terminal does, or to Snakemake alone, which
     then waits for the jobs that run.
     """
-    log = directory / WORDS
-    log.parent.mkdir(parents=True, exist_ok=True)
+    path = directory / WORDS
+    path.parent.mkdir(parents=True, exist_ok=True)
     note = directory / NOTE
-    with log.open("ab") as out, log.open("rb") as said:
+    with path.open("ab") as out, path.open("rb") as said:
         said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True, close_fds=False,
+            start_new_session=True, close_fds=False, env=_environment(directory),
         )  # fmt: skip
         _note(note, process.pid, progress)
-        known = progress.cluster_id
+        known, watch = progress.cluster_id, Watch(directory / LOST)
         with _passed_on(process, progress):
             running = True
             while running:
@@ -133,10 +167,24 @@ def follow(
                     known = progress.cluster_id
                     _note(note, process.pid, progress)
                 idle()
+                watch.look(progress)
                 if running:
                     time.sleep(PAUSE)
     note.unlink(missing_ok=True)
     return process.returncode
+
+
+def _environment(directory: Path) -> dict[str, str]:
+    """That of this process, where Slurm is with the repository's sacct before Slurm's own."""
+    ours = str(root() / "profiles" / "slurm" / "bin")
+    others = [path for path in os.get_exec_path() if path != ours]  # a job of a run has it first
+    sacct = shutil.which("sacct", path=os.pathsep.join(others))
+    if sacct is None:
+        return dict(os.environ)
+    return {
+        **os.environ, "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct,
+        "CTCNV_LOST": str((directory / LOST).absolute()),
+    }  # fmt: skip
 
 
 def _note(path: Path, pid: int, progress: Progress) -> None:
@@ -224,6 +272,56 @@ def _cancel(name: str) -> None:
     )
 
 
+class Watch:
+    """Looks once a minute for jobs of Slurm that the executor would wait for for ever.
+
+    Slurm holds a job that it could not start, until somebody releases it: it is cancelled. And a
+    controller that dies forgets the jobs of its last seconds: they are written to ``lost``, from
+    which the executor hears that they were cancelled. Both are then submitted anew.
+    """
+
+    def __init__(self, lost: Path) -> None:
+        self._lost = lost
+        self._lost.unlink(missing_ok=True)
+        self._looked = time.monotonic()
+        self._unknown: dict[str, int] = {}
+
+    def look(self, progress: Progress) -> None:
+        """Look, when it is time to."""
+        name = progress.cluster_id
+        if name is None or time.monotonic() < self._looked + WATCH:
+            return
+        self._looked = time.monotonic()
+        queue = _answer("squeue", "--noheader", "--states=all", f"--name={name}",
+                        "--format=%A|%T|%r")  # fmt: skip
+        account = _answer("sacct", "-X", "--noheader", "--parsable2", "--format=JobIdRaw",
+                          "--starttime=now-30days", f"--name={name}")  # fmt: skip
+        if queue is None or account is None:
+            return
+        for job, state, why in (line.split("|", 2) for line in queue):
+            if state == "PENDING" and HELD in why:
+                log.warning("Slurm holds job %s (%s); it is cancelled, to be tried again", job, why)
+                _answer("scancel", job)
+        known = {*account, *(line.partition("|")[0] for line in queue)}
+        self._unknown = {job: self._unknown.get(job, 0) + 1 for job in progress.submitted - known}
+        lost = sorted(job for job, looks in self._unknown.items() if looks >= LOOKS)
+        for job in (job for job in lost if self._unknown[job] == LOOKS):
+            log.warning("Slurm has lost job %s; it is tried again", job)
+        if lost:
+            from ctcnv.io.tables import write_text
+
+            write_text(self._lost, "".join(f"{job}|CANCELLED\n" for job in lost))
+
+
+def _answer(*words: str) -> list[str] | None:
+    """The lines that a command prints; None when it fails, takes too long or is not there."""
+    try:
+        done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return None if done.returncode else done.stdout.splitlines()
+
+
 @dataclass
 class Progress:
     """What Snakemake's messages say about jobs: which one finished, and which one failed."""
@@ -234,6 +332,8 @@ class Progress:
     failed: dict[str, str] = field(default_factory=dict)
     done: int = 0
     total: int = 0
+    refused: int = 0
+    submitted: set[str] = field(default_factory=set)
     cluster_id: str | None = None
     signal: int | None = None
     _rule: str = ""
@@ -269,6 +369,10 @@ class Progress:
             elif match := re.match(r"(\d+) of (\d+) steps", line):
                 self.done, self.total = int(match[1]), int(match[2])
                 yield f"  {match[1]:>3} of {match[2]}: {self.jobs.get(self._job, '?')}"
+            elif match := re.search(r"has been submitted with SLURM jobid (\d+) ", line):
+                self.submitted.add(match[1])
+            elif REFUSED.search(line):
+                self.refused += 1
             elif match := re.match(r"SLURM run ID: (\S+)", line):
                 self.cluster_id = match[1]
 
@@ -288,8 +392,8 @@ class Progress:
             what = "stopped" if self.jobs else "did not start"
             return [f"The workflow {what}:", *(f"  {line}" for line in words[-TAIL:])]
         shown = []
-        for job, log in self.failed.items():
-            path = directory / log
+        for job, name in self.failed.items():
+            path = directory / name
             text = path.read_text(errors="replace") if path.is_file() else "(it wrote no log)"
             shown.append(f"{job} failed; the end of {path}:")
             shown.extend(f"  {line}" for line in text.splitlines()[-TAIL:])
