@@ -96,7 +96,7 @@ def course(
     names = [words.decimals(d, 0) for d in days]
     for index in svg.apart(places, gap=max(map(svg.width_of, names))):
         parts.append(svg.label(places[index], box.bottom + 17, names[index]))
-    parts.append(svg.label((box.left + box.right) / 2, box.bottom + 33, "day"))
+    parts.append(svg.label((box.left + box.right) / 2, box.bottom + 33, "days from the first dose"))
     if level:
         at = y(level[0])
         parts.append(svg.line(box.left, at, box.right, at, stroke=MUTED, width=1.5, dash="1.5 3"))
