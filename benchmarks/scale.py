@@ -99,7 +99,7 @@ def prepare(folder: Path, n: int) -> None:
 
 
 def outputs(folder: Path, cohort: Sequence[Mapping[str, object]]) -> Iterator[str]:
-    """Every file and folder that the jobs of a cohort would write, after the plan of a small one."""
+    """Every file and folder that the jobs of a cohort write, by the plan of a small one."""
     small = folder.with_name(f"{folder.name} small")
     few = rows(NORMALS + 2)
     prepare(small, len(few))
@@ -130,7 +130,7 @@ def measure(folder: Path, n: int) -> dict[str, float]:
     if bad:
         raise SystemExit(f"{folder}: {bad}")
     os.chdir(folder.parent)
-    dry = snakemake(folder, "--dry-run", "--quiet")[0]
+    dry = snakemake(folder, "--dry-run", "--quiet", "--forceall")[0]  # as ctcnv run -n does
     then = time.time() - 100
     for path in folder.rglob("*.bam"):
         os.utime(path, (then, then))
