@@ -21,23 +21,22 @@ include: "workflow/rules/patient.smk"
 include: "workflow/rules/cohort.smk"
 
 
+onstart:
+    gc.freeze()
+    gc.enable()
+
+
 rule all:
     default_target: True
     input:
         collect("results/patients/{patient}/report.html", patient=patients),
-        collect("results/patients/{patient}/report.pdf", patient=patients),
-        collect("results/patients/{patient}/summary.json", patient=patients),
-        collect(
-            "results/samples/{sample}/plots/{figure}.{kind}",
-            sample=plasma["sample"],
-            figure=["genome", "chr17"],
-            kind=["svg", "png"],
-        ),
-        collect(
-            "results/samples/{sample}/export/{sample}.{kind}",
-            sample=plasma["sample"],
-            kind=["seg", "vcf", "bedgraph", "bw", "cnr", "cns"],
-        ),
+        collect("results/samples/{sample}/plots", sample=plasma["sample"]),
         "results/qc.tsv",
         "results/cohort/cohort.html",
+        gone(rules.bins.output, all=[""]),
+        gone(rules.pon.output, all=[""]) if panel else [],
+        gone(rules.count.output, sample=from_bam),
+        gone(rules.call.output, sample=plasma["sample"]),
+        gone(rules.track.output, patient=patients),
+        gone(rules.report.output, patient=patients),
     localrule: True

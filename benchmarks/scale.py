@@ -3,9 +3,10 @@
 Cohorts of 100, 1,000 and 10,000 samples, two of a patient and 20 normals among them, whose files
 are there and empty: nothing is computed, all that is measured is Snakemake with this workflow.
 
-dry run: from nothing to the plan of every job. scheduling: every job is handed out, finished and
-noted, by ``--touch``. no-op: a run of which everything is there. one more: the plan after a sample
-was added, and how many jobs it holds. headers: the look of ``ctcnv run`` at every BAM.
+dry run: from nothing to the plan of every job and the table of it. scheduling: every job is handed
+out, finished and noted, by ``--touch``. no-op: a run of which everything is there. one more: the
+plan after a sample was added, and how many jobs it holds. headers: the look of ``ctcnv run`` at
+every BAM.
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +98,25 @@ def prepare(folder: Path, n: int) -> None:
     (folder / "config.yaml").write_text("samples: samples.tsv\nreference:\n  fasta: g.fa\n")
 
 
-def outputs(plan: str) -> list[str]:
-    """Every file that the jobs of a plan would write."""
+def outputs(folder: Path, cohort: Sequence[Mapping[str, object]]) -> Iterator[str]:
+    """Every file and folder that the jobs of a cohort write, by the plan of a small one."""
+    small = folder.with_name(f"{folder.name} small")
+    few = rows(NORMALS + 2)
+    prepare(small, len(few))
+    _, plan = snakemake(small, "--dry-run")
+    shutil.rmtree(small)
     lines = re.findall(r"^ +output: (.+)$", plan, flags=re.MULTILINE)
-    return [name for line in lines for name in line.split(", ")]
+    names = [name for line in lines for name in line.split(", ")]
+    of = {str(few[0]["sample"]): [row["sample"] for row in cohort if row["role"] == "normal"],
+          str(few[-1]["sample"]): [row["sample"] for row in cohort if row["role"] == "plasma"],
+          str(few[-1]["patient"]): sorted({row["patient"] for row in cohort if "patient" in row})
+          }  # fmt: skip
+    for name in names:
+        one = next((key for key in of if f"/{key}/" in name), None)
+        if one is not None:
+            yield from (name.replace(one, str(other)) for other in of[one])
+        elif not re.search(r"/[SP]\d{5}/", name):
+            yield name
 
 
 def measure(folder: Path, n: int) -> dict[str, float]:
@@ -113,27 +130,29 @@ def measure(folder: Path, n: int) -> dict[str, float]:
     if bad:
         raise SystemExit(f"{folder}: {bad}")
     os.chdir(folder.parent)
-    dry, plan = snakemake(folder, "--dry-run")
-    made = outputs(plan)
+    dry = snakemake(folder, "--dry-run", "--quiet", "--forceall")[0]  # as ctcnv run -n does
     then = time.time() - 100
     for path in folder.rglob("*.bam"):
         os.utime(path, (then, then))
     for name in ("g.fa", "samples.tsv", "config.yaml"):
         os.utime(folder / name, (then, then))
-    for name in made:
+    for name in outputs(folder, rows(n)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
+        if path.suffix:
+            path.touch()
+        else:
+            path.mkdir()
         os.utime(path, (then + 50, then + 50))
-    touched, _ = snakemake(folder, "--touch", "--forceall", "--quiet", "rules")
-    again, _ = snakemake(folder, "--dry-run")
+    touched = snakemake(folder, "--touch", "--forceall", "--quiet", "rules")[0]
+    again = snakemake(folder, "--dry-run", "--quiet")[0]
     if again.jobs:
         raise SystemExit(f"{folder}: {again.jobs} jobs although everything is there")
     more = rows(n)
     more.append({"sample": f"S{n:05d}", "bam": f"bams/S{n:05d}.bam", "role": "plasma",
                  "patient": more[-1]["patient"], "day": 42})  # fmt: skip
     sheet.write(folder / "samples.tsv", more)
-    one, _ = snakemake(folder, "--dry-run")
+    one = snakemake(folder, "--dry-run", "--quiet")[0]
     return {
         "samples": n, "jobs": dry.jobs, "headers_s": headers, "dry_s": dry.seconds,
         "dry_mb": dry.mb, "scheduling_s": touched.seconds, "scheduling_mb": touched.mb,

@@ -167,6 +167,31 @@ def test_words_after_two_dashes_go_to_snakemake() -> None:
     assert words("-c", "1", "--", "--forcerun", "call")[-2:] == ["--forcerun", "call"]
 
 
+@pytest.mark.parametrize(
+    ("n", "given", "wanted"),
+    [
+        (200, [], ["--dry-run"]),
+        (201, [], ["--quiet", "--forceall", "--dry-run"]),
+        (201, ["--", "--quiet", "host"], ["--dry-run"]),
+    ],
+)
+def test_the_plan_of_many_samples_is_a_table_unless_asked(
+    n: int, given: list[str], wanted: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import argparse
+
+    import pandas as pd
+
+    parser = argparse.ArgumentParser()
+    run_step.add_arguments(parser)
+    monkeypatch.chdir(tmp_path)
+    samples = pd.DataFrame({"sample": [str(i) for i in range(n)]})
+    assert run_step._plan(samples, parser.parse_args(given)) == wanted
+    Path("results").mkdir()
+    wanted = [word for word in wanted if word != "--forceall"]
+    assert run_step._plan(samples, parser.parse_args(given)) == wanted, "only what is to be made"
+
+
 def test_the_profile_of_the_repository_is_found_from_everywhere(
     repo_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,14 +7,10 @@ rule qc:
         bins="results/reference/bins.tsv.gz",
         plasma=collect("results/samples/{sample}/qc.tsv", sample=plasma["sample"]),
         tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
-        normals_reads=collect(
-            "results/samples/{sample}/reads.tsv", sample=normals_from_bam
+        normals=collect(
+            "results/samples/{sample}/counts.tsv.gz", sample=normals["sample"]
         ),
-        normals_lengths=collect(
-            "results/samples/{sample}/lengths.tsv", sample=normals_from_bam
-        ),
-        outside=collect("results/samples/{sample}/counts.tsv.gz", sample=outside_panel),
-        donors=branch(len(panel) > 0, then="results/reference/pon.donors.tsv"),
+        panel=PANEL["pon"] if panel else [],
     output:
         qc=report(
             "results/qc.tsv",
@@ -66,7 +62,6 @@ rule multiqc:
 rule cohort:
     input:
         tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
-        genes=collect("results/samples/{sample}/genes.tsv", sample=plasma["sample"]),
         qc="results/qc.tsv",
         clinical=branch(config["clinical"], then=config["clinical"]),
     output:

@@ -1,5 +1,7 @@
 # Config and sample sheet, checked, and the functions that rules share. No rules here.
 
+import gc
+import logging
 import math
 import os
 import re
@@ -9,9 +11,28 @@ from pathlib import Path
 
 import pandas as pd
 from snakemake.exceptions import WorkflowError
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
 
 from ctcnv.cli.settings import flag
 from ctcnv.io import clinical, schemas, sheet
+
+# A plan is millions of objects that all stay: to look for garbage among them again and again costs
+# a sixth of the time. `onstart` in Snakefile turns it on again.
+gc.disable()
+
+
+class Plan(logging.Handler):
+    """The table of jobs, which `--dry-run --quiet` makes and keeps to itself. To list every job as
+    well costs half as much again as the plan."""
+
+    def emit(self, record):
+        if getattr(record, "event", None) == LogEvent.RUN_INFO:
+            print(record.getMessage(), file=sys.stderr)
+
+
+if set(workflow.output_settings.quiet or ()) == {Quietness.RULES, Quietness.PROGRESS}:
+    logger.addHandler(Plan())
 
 # The rules call `ctcnv`: the one beside this Python, also when its environment is not activated.
 os.environ.update(
@@ -33,9 +54,8 @@ try:
     criteria_file = config["rules"]
     if criteria_file == "auto":
         criteria_file = str(Path(workflow.basedir) / "config" / "criteria.yaml")
-    if (
-        workflow.is_main_process
-    ):  # which a job need not check again: its imports take a second
+    # The shipped criteria are checked by the tests: the imports take a second and 100 MB.
+    if config["rules"] != "auto" and workflow.is_main_process:
         from ctcnv.io import rules as rules_of_trials
 
         rules_of_trials.read(Path(criteria_file), schema=schema("criteria"))
@@ -81,6 +101,21 @@ if outcomes is not None:
         logger.warning(
             f"patient {name} of {config['clinical']} has no plasma sample and is left out"
         )
+
+
+# The files of the panel, by the flags that take them.
+PANEL = {
+    "pon": "results/reference/pon.tsv.gz",
+    "dispersion": "results/reference/pon.dispersion.tsv",
+    "waves": "results/reference/pon.waves.tsv.gz",
+    "normals": "results/reference/pon.normals.tsv.gz",
+    "pon-genes": "results/reference/pon.genes.tsv",
+}
+reference_of_call = (
+    [PANEL["pon"]]
+    if panel
+    else ["results/reference/bins.tsv.gz", "results/reference/genes.tsv"]
+)
 
 
 # Looked up for each of tens of thousands of jobs: by a key, never by a search.
@@ -136,6 +171,38 @@ def given(wildcards, input):
     )
 
 
+def fasta():
+    """The flag of the reference's FASTA, which a CRAM is read with; ``bins`` depends on it."""
+    path = config["reference"]["fasta"]
+    return f"--reference {shlex.quote(path)}" if path else ""
+
+
+def of_panel(*names):
+    """The flags of the panel's files, if there is a panel."""
+    return " ".join(f"--{name} {PANEL[name]}" for name in names) if panel else ""
+
+
+def gone(files, **names):
+    """Files of jobs that are not there although others of the same job are.
+
+    Planning costs a third of a millisecond and 2 kB for each file that a rule asks for. So a rule
+    that needs what a job makes asks for one file, which is written last and tells in its preamble
+    what all of them are made of. They are made and deleted together, unless somebody deletes one
+    by hand: ``all`` asks for that one by its name.
+    """
+    if not workflow.is_main_process:
+        return []
+    found = []
+    for key, values in names.items():
+        for value in values:
+            paths = [Path(file.format(**{key: value})) for file in files]
+            folder = paths[0].parent
+            there = set(os.listdir(folder)) if folder.is_dir() else set()
+            missing = [str(path) for path in paths if path.name not in there]
+            found += missing if len(missing) < len(paths) else []
+    return found
+
+
 def given_up(step):
     """The flag of a sample whose job of this step failed at each try, so that its tables say so."""
 
@@ -143,7 +210,7 @@ def given_up(step):
         why = lost.get((wildcards.sample, step))
         return "" if why is None else f"--given-up {shlex.quote(why)}"
 
-    return reason
+    return reason if lost else ""
 
 
 def of_normals(wildcards):
@@ -165,23 +232,31 @@ def clinical_file(wildcards, input):
     return f"--clinical {shlex.quote(input.clinical)}" if input.get("clinical") else ""
 
 
-def person(wildcards):
-    """What the sheet says of a sample, as flags: patient, day and sex, where it says it."""
+def of_sheet(wildcards):
+    """What the sheet says of a sample, as flags, and where its reads and lengths are."""
     row = rows[wildcards.sample]
-    known = {"patient": row["patient"], "day": row["day"], "declared-sex": row["sex"]}
+    folder = f"results/samples/{wildcards.sample}"
+    of_bam = bool(row["bam"])
+    known = {
+        "patient": row["patient"],
+        "day": row["day"],
+        "declared-sex": row["sex"],
+        "reads": f"{folder}/reads.tsv" if of_bam else None,
+        "lengths": f"{folder}/lengths.tsv" if of_bam else None,
+        "variants": row["variants"],
+    }
     return " ".join(
-        f"--{key} {value}" for key, value in known.items() if not pd.isna(value)
+        f"--{key} {shlex.quote(str(value))}"
+        for key, value in known.items()
+        if not pd.isna(value) and value != ""
     )
 
 
-def days(wildcards):
-    """The days of a patient's samples, in the order of ``of_patient``."""
-    return [rows[name]["day"] for name in of_whom[wildcards.patient]]
-
-
-def has_reads(wildcards):
-    """Whether the sample comes from a BAM, so that its reads and lengths are known."""
-    return bool(rows[wildcards.sample]["bam"])
+def visits(wildcards):
+    """A patient's samples and their days, as flags."""
+    names = of_whom[wildcards.patient]
+    found = ["--samples", *names, "--days", *(str(rows[name]["day"]) for name in names)]
+    return shlex.join(found)
 
 
 def of_patient(pattern):
@@ -202,6 +277,12 @@ def sites_of_patient(wildcards):
         for name in of_whom[wildcards.patient]
         if config["sites"] and rows[name]["bam"]
     ]
+
+
+def sites_flag(wildcards):
+    """The same as a flag."""
+    files = sites_of_patient(wildcards)
+    return shlex.join(["--sites", *files]) if files else ""
 
 
 def count_mem_mb(wildcards, attempt):

@@ -1,18 +1,16 @@
-# One patient: the change over time and the report.
+# One patient: the change over time and the criteria, then the report that shows them.
 
 
 rule track:
     input:
-        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
-        grid=of_patient("results/samples/{sample}/fraction.grid.tsv.gz"),
-        profile=of_patient("results/samples/{sample}/profile.tsv.gz"),
-        segments=of_patient("results/samples/{sample}/segments.tsv"),
-        genes=of_patient("results/samples/{sample}/genes.tsv"),
-        dispersion=branch(len(panel) > 0, then="results/reference/pon.dispersion.tsv"),
-        normals=branch(len(panel) > 0, then="results/reference/pon.normals.tsv.gz"),
-        sites=sites_of_patient,
+        sites_of_patient,
+        criteria_file,
+        of_patient("results/samples/{sample}/qc.tsv"),
     output:
         track="results/patients/{patient}/track.tsv",
+        criteria="results/patients/{patient}/criteria.tsv",
+        alterations="results/patients/{patient}/alterations.tsv",
+        strata="results/patients/{patient}/strata.tsv",
     log:
         "logs/{patient}/track.log",
     conda:
@@ -22,58 +20,33 @@ rule track:
         runtime=30,
     params:
         samples=of_patient("{sample}"),
-        days=days,
-        files=given,
+        visits=visits,
+        sites=sites_flag if config["sites"] else "",
+        panel=of_panel("dispersion", "normals"),
         settings=flags("track", "identity"),
+        rules=f"--rules {shlex.quote(criteria_file)}",
+        of_criteria=flags("criteria"),
     shell:
-        "ctcnv track --patient {wildcards.patient} --samples {params.samples}"
-        " --days {params.days} {params.files} {params.settings}"
-        " --output {output.track} 2> {log}"
-
-
-rule criteria:
-    input:
-        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
-        grid=of_patient("results/samples/{sample}/fraction.grid.tsv.gz"),
-        genes=of_patient("results/samples/{sample}/genes.tsv"),
-        mutations=of_patient("results/samples/{sample}/mutations.tsv"),
-        track="results/patients/{patient}/track.tsv",
-        rules=criteria_file,
-    output:
-        criteria="results/patients/{patient}/criteria.tsv",
-        alterations="results/patients/{patient}/alterations.tsv",
-        strata="results/patients/{patient}/strata.tsv",
-    log:
-        "logs/{patient}/criteria.log",
-    conda:
-        "../../envs/ctcnv.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=20,
-    params:
-        samples=of_patient("{sample}"),
-        files=given,
-        settings=flags("criteria"),
-    shell:
-        "ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
-        " {params.files} {params.settings} --output-criteria {output.criteria}"
+        "ctcnv track --patient {wildcards.patient} {params.visits}"
+        " --fraction 'results/samples/{{sample}}/fraction.tsv'"
+        " --grid 'results/samples/{{sample}}/fraction.grid.tsv.gz'"
+        " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
+        " --segments 'results/samples/{{sample}}/segments.tsv'"
+        " --genes 'results/samples/{{sample}}/genes.tsv' {params.sites} {params.panel}"
+        " {params.settings} --output {output.track} 2> {log}"
+        " && ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
+        " --fraction 'results/samples/{{sample}}/fraction.tsv'"
+        " --grid 'results/samples/{{sample}}/fraction.grid.tsv.gz'"
+        " --genes 'results/samples/{{sample}}/genes.tsv'"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv' --track {output.track}"
+        " {params.rules} {params.of_criteria} --output-criteria {output.criteria}"
         " --output-alterations {output.alterations} --output-strata {output.strata}"
-        " 2> {log}"
+        " 2>> {log}"
 
 
 rule report:
     input:
-        track="results/patients/{patient}/track.tsv",
         criteria="results/patients/{patient}/criteria.tsv",
-        alterations="results/patients/{patient}/alterations.tsv",
-        strata="results/patients/{patient}/strata.tsv",
-        profile=of_patient("results/samples/{sample}/profile.tsv.gz"),
-        segments=of_patient("results/samples/{sample}/segments.tsv"),
-        fraction=of_patient("results/samples/{sample}/fraction.tsv"),
-        solutions=of_patient("results/samples/{sample}/solutions.tsv"),
-        genes=of_patient("results/samples/{sample}/genes.tsv"),
-        mutations=of_patient("results/samples/{sample}/mutations.tsv"),
-        qc=of_patient("results/samples/{sample}/qc.tsv"),
     output:
         html=report(
             "results/patients/{patient}/report.html",
@@ -93,11 +66,17 @@ rule report:
     params:
         samples=of_patient("{sample}"),
     shell:
-        "ctcnv report --patient {wildcards.patient} --track {input.track}"
-        " --samples {params.samples} --profile {input.profile}"
-        " --segments {input.segments} --fraction {input.fraction}"
-        " --solutions {input.solutions} --genes {input.genes} --qc {input.qc}"
-        " --mutations {input.mutations} --criteria {input.criteria}"
-        " --alterations {input.alterations} --strata {input.strata}"
+        "ctcnv report --patient {wildcards.patient} --samples {params.samples}"
+        " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
+        " --segments 'results/samples/{{sample}}/segments.tsv'"
+        " --fraction 'results/samples/{{sample}}/fraction.tsv'"
+        " --solutions 'results/samples/{{sample}}/solutions.tsv'"
+        " --genes 'results/samples/{{sample}}/genes.tsv'"
+        " --qc 'results/samples/{{sample}}/qc.tsv'"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv'"
+        " --track results/patients/{wildcards.patient}/track.tsv"
+        " --criteria {input.criteria}"
+        " --alterations results/patients/{wildcards.patient}/alterations.tsv"
+        " --strata results/patients/{wildcards.patient}/strata.tsv"
         " --output {output.html} --output-pdf {output.pdf}"
         " --output-summary {output.summary} 2> {log}"

@@ -1,13 +1,13 @@
-# One sample: fragments per atom, then every number of it in one process.
+# One sample: fragments per atom, then every number of it in one process, then its drawings.
+#
+# Drawing is a job of its own: what fails there takes no number away. Of the files that a job makes
+# together a later one names the last, see gone in common.smk.
 
 
 rule count:
     input:
         bam=cell("bam"),
         bins="results/reference/bins.tsv.gz",
-        reference=branch(
-            config["reference"]["fasta"], then=config["reference"]["fasta"]
-        ),
     output:
         counts="results/samples/{sample}/counts.tsv.gz",
         lengths="results/samples/{sample}/lengths.tsv",
@@ -24,11 +24,12 @@ rule count:
         mem_mb=count_mem_mb,
         runtime=count_minutes,
     params:
-        files=given,
+        reference=fasta(),
         given_up=given_up("count"),
         settings=flags("count"),
     shell:
-        "ctcnv count --sample {wildcards.sample} {params.files} {params.settings}"
+        "ctcnv count --sample {wildcards.sample} --bam {input.bam:q} --bins {input.bins}"
+        " {params.reference} {params.settings}"
         " --threads {threads} --output {output.counts}"
         " --output-lengths {output.lengths} --output-reads {output.reads}"
         " --record-failure {params.given_up} 2> {log}"
@@ -87,17 +88,9 @@ rule import_counts:
 
 rule call:
     input:
+        reference_of_call,
+        cell("variants"),
         counts="results/samples/{sample}/counts.tsv.gz",
-        bins="results/reference/bins.tsv.gz",
-        genes="results/reference/genes.tsv",
-        pon=branch(len(panel) > 0, then="results/reference/pon.tsv.gz"),
-        dispersion=branch(len(panel) > 0, then="results/reference/pon.dispersion.tsv"),
-        waves=branch(len(panel) > 0, then="results/reference/pon.waves.tsv.gz"),
-        normals=branch(len(panel) > 0, then="results/reference/pon.normals.tsv.gz"),
-        pon_genes=branch(len(panel) > 0, then="results/reference/pon.genes.tsv"),
-        reads=branch(has_reads, then="results/samples/{sample}/reads.tsv"),
-        lengths=branch(has_reads, then="results/samples/{sample}/lengths.tsv"),
-        variants=cell("variants"),
     output:
         profile="results/samples/{sample}/profile.tsv.gz",
         segments="results/samples/{sample}/segments.tsv",
@@ -117,81 +110,61 @@ rule call:
         mem_mb=call_mem_mb,
         runtime=30,
     params:
-        files=given,
+        of_sheet=of_sheet,
+        panel=of_panel("pon", "dispersion", "waves", "normals", "pon-genes"),
         given_up=given_up("call"),
-        person=person,
         settings=flags("normalize", "segment", "fraction", "mutations", "genes", "qc"),
     shell:
-        "ctcnv call --sample {wildcards.sample} {params.person} {params.files}"
-        " {params.settings} --output-profile {output.profile}"
-        " --output-segments {output.segments} --output-fraction {output.fraction}"
-        " --output-mutations {output.mutations}"
+        "ctcnv call --sample {wildcards.sample} {params.of_sheet} --counts {input.counts}"
+        " --bins results/reference/bins.tsv.gz"
+        " --genes results/reference/genes.tsv {params.panel} {params.settings}"
+        " --output-profile {output.profile} --output-segments {output.segments}"
+        " --output-fraction {output.fraction} --output-mutations {output.mutations}"
         " --output-grid {output.grid} --output-solutions {output.solutions}"
         " --output-genes {output.genes} --output-qc {output.qc}"
         " --record-failure {params.given_up} 2> {log}"
 
 
-rule plot:
+rule views:
     input:
-        profile="results/samples/{sample}/profile.tsv.gz",
-        segments="results/samples/{sample}/segments.tsv",
-        fraction="results/samples/{sample}/fraction.tsv",
-        genes="results/samples/{sample}/genes.tsv",
+        qc="results/samples/{sample}/qc.tsv",
     output:
-        genome=report(
-            "results/samples/{sample}/plots/genome.svg",
-            caption="../report/genome.rst",
+        plots=report(
+            directory("results/samples/{sample}/plots"),
+            patterns=["{figure}.svg"],
+            caption="../report/plots.rst",
             category="Samples",
-            labels={"sample": "{sample}", "figure": "genome"},
+            labels={"sample": "{sample}", "figure": "{figure}"},
         ),
-        genome_png="results/samples/{sample}/plots/genome.png",
-        chr17=report(
-            "results/samples/{sample}/plots/chr17.svg",
-            caption="../report/chr17.rst",
-            category="Samples",
-            labels={"sample": "{sample}", "figure": "chromosome 17"},
-        ),
-        chr17_png="results/samples/{sample}/plots/chr17.png",
+        export=directory("results/samples/{sample}/export"),
     log:
-        "logs/{sample}/plot.log",
-    conda:
-        "../../envs/ctcnv.yaml"
-    resources:
-        mem_mb=1000,
-        runtime=20,
-    shell:
-        "ctcnv plot --sample {wildcards.sample} --profile {input.profile}"
-        " --segments {input.segments} --fraction {input.fraction} --genes {input.genes}"
-        " --output-genome {output.genome} --output-genome-png {output.genome_png}"
-        " --output-chr17 {output.chr17} --output-chr17-png {output.chr17_png} 2> {log}"
-
-
-rule export:
-    input:
-        profile="results/samples/{sample}/profile.tsv.gz",
-        segments="results/samples/{sample}/segments.tsv",
-        fraction="results/samples/{sample}/fraction.tsv",
-        grid="results/samples/{sample}/fraction.grid.tsv.gz",
-        genes="results/samples/{sample}/genes.tsv",
-    output:
-        seg="results/samples/{sample}/export/{sample}.seg",
-        vcf="results/samples/{sample}/export/{sample}.vcf",
-        bedgraph="results/samples/{sample}/export/{sample}.bedgraph",
-        bigwig="results/samples/{sample}/export/{sample}.bw",
-        cnr="results/samples/{sample}/export/{sample}.cnr",
-        cns="results/samples/{sample}/export/{sample}.cns",
-    log:
-        "logs/{sample}/export.log",
+        "logs/{sample}/views.log",
     conda:
         "../../envs/ctcnv.yaml"
     resources:
         mem_mb=1000,
         runtime=20,
     params:
-        files=given,
         settings=flags("export"),
     shell:
-        "ctcnv export --sample {wildcards.sample} {params.files} {params.settings}"
-        " --output-seg {output.seg} --output-vcf {output.vcf}"
-        " --output-bedgraph {output.bedgraph} --output-bigwig {output.bigwig}"
-        " --output-cnr {output.cnr} --output-cns {output.cns} 2> {log}"
+        "ctcnv plot --sample {wildcards.sample}"
+        " --profile results/samples/{wildcards.sample}/profile.tsv.gz"
+        " --segments results/samples/{wildcards.sample}/segments.tsv"
+        " --fraction results/samples/{wildcards.sample}/fraction.tsv"
+        " --genes results/samples/{wildcards.sample}/genes.tsv"
+        " --output-genome {output.plots}/genome.svg"
+        " --output-genome-png {output.plots}/genome.png"
+        " --output-chr17 {output.plots}/chr17.svg"
+        " --output-chr17-png {output.plots}/chr17.png 2> {log}"
+        " && ctcnv export --sample {wildcards.sample}"
+        " --profile results/samples/{wildcards.sample}/profile.tsv.gz"
+        " --segments results/samples/{wildcards.sample}/segments.tsv"
+        " --fraction results/samples/{wildcards.sample}/fraction.tsv"
+        " --grid results/samples/{wildcards.sample}/fraction.grid.tsv.gz"
+        " --genes results/samples/{wildcards.sample}/genes.tsv {params.settings}"
+        " --output-seg {output.export}/{wildcards.sample}.seg"
+        " --output-vcf {output.export}/{wildcards.sample}.vcf"
+        " --output-bedgraph {output.export}/{wildcards.sample}.bedgraph"
+        " --output-bigwig {output.export}/{wildcards.sample}.bw"
+        " --output-cnr {output.export}/{wildcards.sample}.cnr"
+        " --output-cns {output.export}/{wildcards.sample}.cns 2>> {log}"

@@ -6,6 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
+from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import CriteriaSettings
 
@@ -41,6 +42,7 @@ def run(args: argparse.Namespace) -> None:
     use = settings(args, CriteriaSettings)
     n = len(args.samples)
     for name in PARTS:
+        setattr(args, name, filled(getattr(args, name), sample=args.samples))
         if len(getattr(args, name)) != n:
             raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
     wanted = rules.read(args.rules)
@@ -65,8 +67,8 @@ def run(args: argparse.Namespace) -> None:
     facts.sort(key=lambda one: (one.day, one.sample))
     judged = criteria.criteria(facts, wanted, settings=use)
     found = [alterations.alterations(one, known.frame, settings=use) for one in facts]
-    filled = [table for table in found if len(table)]
-    together = pd.concat(filled, ignore_index=True) if filled else schema.ALTERATIONS.empty()
+    some = [table for table in found if len(table)]
+    together = pd.concat(some, ignore_index=True) if some else schema.ALTERATIONS.empty()
     strata = alterations.strata(facts, known.frame, settings=use)
     log.info("%d samples, %d criteria, %d alterations", n, len(wanted), len(together))
     made.write(args.output_criteria, schema.CRITERIA, judged)

@@ -7,6 +7,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli.patterns import filled
+
 if TYPE_CHECKING:
     from ctcnv import report
 
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace) -> None:
 
     named = (*TABLES, "mutations") if args.mutations else TABLES
     for table in named:
-        given = getattr(args, table)
+        given = filled(getattr(args, table), sample=args.samples)
+        setattr(args, table, given)
         if len(given) != len(args.samples):
             raise ValueError(
                 f"--{table} has {len(given)} files for {len(args.samples)} samples; "

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-#: Samples that are named one by one at the start and in the summary; the rest are in qc.tsv.
+#: Samples that are named one by one at the start and in the summary; the rest are in qc.tsv. The
+#: plan of more is shown as a table.
 MOST_NAMED = 200
 #: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
 #: that is away when they are submitted, is often over by then.
@@ -86,7 +87,7 @@ def run(args: argparse.Namespace) -> int | None:
     if args.dry_run:
         if args.new_panel and Path(sheet.PANEL).is_file():
             log.info("the plan is that of the panel as it is: it is made anew by a real run")
-        return subprocess.run([*command, "--dry-run"], check=False).returncode
+        return subprocess.run([*command, *_plan(samples, args)], check=False).returncode
 
     begun = time.monotonic()
     with workflow.held(Path()):
@@ -136,6 +137,16 @@ def _words(args: argparse.Namespace, root: Path) -> list[str]:
     elif not (args.profile or args.workflow_profile):
         words += ["--cores", "all"]
     return [*words, *args.snakemake]
+
+
+def _plan(samples: pd.DataFrame, args: argparse.Namespace) -> list[str]:
+    """The words of a dry run: of many samples the table of jobs, and not every job."""
+    told = any(word.startswith(("--quiet", "-q")) for word in args.snakemake)
+    if told or len(samples) <= MOST_NAMED:
+        return ["--dry-run"]
+    log.info("%d samples: the plan as a table; each job: -n -- --quiet host", len(samples))
+    # Where nothing was made yet everything is to be made: to look for each file takes memory.
+    return ["--quiet", *([] if Path("results").is_dir() else ["--forceall"]), "--dry-run"]
 
 
 def _configs(given: Sequence[Path], root: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import IdentitySettings, TrackSettings
 
@@ -43,6 +44,8 @@ def run(args: argparse.Namespace) -> None:
 
     use, use_identity = settings(args, TrackSettings), settings(args, IdentitySettings)
     n = len(args.samples)
+    for name in PARTS:
+        setattr(args, name, filled(getattr(args, name), sample=args.samples))
     for name in ("days", *PARTS):
         if len(getattr(args, name)) != n:
             raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
