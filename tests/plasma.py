@@ -54,6 +54,8 @@ def all_settings() -> dict[str, object]:
 SETTINGS = all_settings()
 #: The same with a coarser grid and fewer simulations: seconds become tenths.
 FAST = replace(SETTINGS["fraction"], max_windows=500, null_draws=100)
+#: The same as a part of a config, where a whole workflow runs and its numbers are not looked at.
+QUICK_CONFIG = "fraction:\n  max_windows: 500\n  bag_draws: 20\n  null_draws: 50\n"
 #: A library without GC curve, wave or anything else: its counts follow the copies alone.
 PLAIN = Library(fragments=3_000_000, gc_width=100.0, wave=0.0)
 #: A library as a laboratory makes it.

@@ -19,6 +19,7 @@ from ctcnv.cli import failure, patterns, preflight, summary, workflow
 from ctcnv.cli import run as run_step
 from ctcnv.io import sheet, tables
 from ctcnv.schema import COUNTS, DONORS, FRACTION, GENES, QC
+from tests.plasma import QUICK_CONFIG
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent / "src")}
 
@@ -566,6 +567,8 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "samples.tsv"
     kept = [line for line in path.read_text().splitlines() if not line.startswith("P03")]
     path.write_text("\n".join(kept) + "\n")
+    with (folder / "config.yaml").open("a") as config:
+        config.write(QUICK_CONFIG)
     return folder
 
 

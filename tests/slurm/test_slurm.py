@@ -22,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tests.plasma import QUICK_CONFIG
 from tests.slurm.cluster import Cluster, missing, until
 
 pytestmark = pytest.mark.slow
@@ -32,8 +33,6 @@ every = pytest.mark.skipif(
 )
 #: Seconds after which a run is taken for hanging: twenty times what it takes on idle cores.
 LIMIT = 1500
-#: Less of what costs time in a job and is not looked at here.
-QUICK = "fraction:\n  max_windows: 500\n  bag_draws: 20\n  null_draws: 50\n"
 #: The runs of the test that goes on.
 STARTED: list[subprocess.Popen[str]] = []
 
@@ -65,7 +64,7 @@ def cohort(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = [row for row in path.read_text().splitlines() if row.startswith(kept)]
     path.write_text("\n".join(rows) + "\n")
     with (folder / "config.yaml").open("a") as config:
-        config.write(QUICK)
+        config.write(QUICK_CONFIG)
     done = subprocess.run(
         [sys.executable, "-m", "ctcnv", "run", "--config", "config.yaml", "--cores", "2"],
         cwd=folder, env=environment(cluster), timeout=LIMIT, capture_output=True, text=True,
