@@ -39,7 +39,8 @@ class Blocks:
 
     change : (b,) chance that the copies are drawn anew at the first window of a block.
     chrom : (b,) number of its chromosome, from 0.
-    origin, step : of the table of levels; log_density : (b, levels) relative to its largest value.
+    origin, step : of the table of levels; log_density : (levels, b) relative to the likeliest level
+    of a block.
     """
 
     change: Array
@@ -51,8 +52,8 @@ class Blocks:
     def log_of_none(self) -> Array:
         """Log likelihood of the ratio 1 everywhere on each chromosome, (chromosomes,), up to the
         constant of ``log_density``."""
-        place = (1.0 - self.origin) / self.step
-        each = np.array([cubic(row, place) for row in self.log_density])
+        each = np.empty(len(self.change))
+        cubic(self.log_density, (1.0 - self.origin) / self.step, each)
         return np.bincount(self.chrom, weights=each).astype(np.float64)
 
 
@@ -100,8 +101,8 @@ def blocks(
     each = log_densities(seen.ratio, seen.counting, seen.tau2, level**2,
                          seen.inflation * tail_scale2(tail_df), np.zeros(len(seen.ratio)),
                          tail_df)  # fmt: skip
-    table = np.add.reduceat(each, first, axis=0) / heat
-    table -= table.max(axis=1, keepdims=True)
+    table = np.ascontiguousarray(np.add.reduceat(each, first, axis=0).T) / heat
+    table -= table.max(axis=0)
     chrom = np.cumsum(seen.first)[first] - 1
     return Blocks(change[first], chrom, float(low), step, table)
 
@@ -149,19 +150,20 @@ def _break_chance(emission: Array, change: Array) -> Array:
 
 
 @compiled
-def cubic(row: Array, place: float) -> float:
-    """Value of a table at a place, in steps from its begin: Lagrange's polynomial through four
-    points, constant beyond the ends."""
-    n = len(row)
-    if place <= 0.0:
-        return float(row[0])
-    if place >= n - 1:
-        return float(row[n - 1])
+def cubic(table: Array, place: float, found: Array) -> None:
+    """Write the values of a table at a place, in steps from its begin, for all of its columns:
+    Lagrange's polynomial through four points, constant beyond the ends.
+
+    table : (levels, columns); found : (columns,).
+    """
+    n = len(table)
+    place = min(max(place, 0.0), n - 1.0)
     i = min(max(int(place), 1), n - 3)
     t = place - i
-    return float(
-        -row[i - 1] * t * (t - 1.0) * (t - 2.0) / 6.0
-        + row[i] * (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
-        - row[i + 1] * (t + 1.0) * t * (t - 2.0) / 2.0
-        + row[i + 2] * (t + 1.0) * t * (t - 1.0) / 6.0
-    )
+    w0 = -t * (t - 1.0) * (t - 2.0) / 6.0
+    w1 = (t + 1.0) * (t - 1.0) * (t - 2.0) / 2.0
+    w2 = -(t + 1.0) * t * (t - 2.0) / 2.0
+    w3 = (t + 1.0) * t * (t - 1.0) / 6.0
+    p0, p1, p2, p3 = table[i - 1], table[i], table[i + 1], table[i + 2]
+    for c in range(len(found)):
+        found[c] = w0 * p0[c] + w1 * p1[c] + w2 * p2[c] + w3 * p3[c]
