@@ -303,7 +303,7 @@ def _clinical(path: Path) -> None:
 
 def _config(path: Path) -> None:
     config = read_config(path)
-    schemas.check_config(config, SCHEMAS / "config.schema.yaml", source=str(path))
+    schemas.check_config(config, SCHEMAS / "config.schema.yaml", files=[path])
     for section, kind in SECTIONS.items():
         made = kind.from_mapping(config[section], source=str(path))
         for value in made.as_dict().values():

@@ -23,6 +23,7 @@ import pytest
 import yaml
 
 from ctcnv import cli
+from ctcnv.cli import preflight
 from ctcnv.io import schemas, sheet, tables
 from ctcnv.model import SECTIONS
 from ctcnv.schema import QC, TABLES
@@ -245,7 +246,9 @@ def test_a_misspelt_key_stops_before_anything_runs(repo_root: Path, folder: Path
     path.write_text(path.read_text() + "segment:\n  eror_rate: 0.1\n")
     done = snakemake(repo_root, folder, "--dry-run")
     assert done.returncode != 0
-    assert first_words(done.stdout).startswith("config: segment.eror_rate is unknown; known are")
+    assert first_words(done.stdout).startswith(
+        "config.yaml: segment.eror_rate is unknown; known are"
+    )
 
 
 @pytest.fixture
@@ -293,6 +296,33 @@ def test_a_wrong_value_of_the_config_is_named_with_its_remedy(
     with pytest.raises(ValueError, match=f"^config: .*{re.escape(message)}") as caught:
         schemas.check_config(config, repo_root / "workflow/schemas/config.schema.yaml")
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("below", "own", "line", "begins"),
+    [
+        ({}, "qc: {max_noise: x}", {}, "own.yaml: qc.max_noise is 'x'"),
+        ({}, "qc: {max_nose: 2}", {}, "own.yaml: qc.max_nose is unknown"),
+        ({}, "reference: {fasta: h.fa}", {}, "own.yaml: reference.fasta is 'h.fa', which is not"),
+        ({}, "qc: 3", {}, "own.yaml: qc is 3; expected object"),
+        ({"qc": 3}, "samples: a.tsv", {}, "below.yaml: qc is 3; expected object"),
+        ({"qc": {}}, "qc: {max_noise: 2}", {}, "own.yaml: qc.min_fragments_per_mb is missing"),
+        ({}, "qc: {max_noise: 2}", {"qc": {"max_noise": "x"}}, "--config: qc.max_noise is 'x'"),
+        ({}, "samples: a.tsv", {"colour": "red"}, "--config: colour is unknown"),
+    ],
+)
+def test_the_file_that_sets_a_wrong_value_is_named(
+    config: dict[str, Any], repo_root: Path, below: dict[str, Any], own: str, line: dict[str, Any],
+    begins: str,
+) -> None:  # fmt: skip
+    """Of files laid over each other, or the command line; once it was only "config"."""
+    files = [Path("below.yaml"), Path("own.yaml").absolute(), Path("line.yaml")]
+    files[0].write_text(yaml.safe_dump({**config, **below}))
+    files[1].write_text(own)
+    files[2].write_text(yaml.safe_dump(line))
+    schema = repo_root / "workflow/schemas/config.schema.yaml"
+    with pytest.raises(ValueError, match=f"^{re.escape(begins)}"):
+        schemas.check_config(preflight.config_of(files), schema, files=files[:2])
 
 
 @pytest.mark.parametrize("missing", ["samples", "qc"])

@@ -50,7 +50,9 @@ def schema(name):
 
 
 try:
-    schemas.check_config(config, schema("config"))
+    schemas.check_config(
+        config, schema("config"), files=[Path(name) for name in workflow.configfiles]
+    )
     criteria_file = config["rules"]
     if criteria_file == "auto":
         criteria_file = str(Path(workflow.basedir) / "config" / "criteria.yaml")

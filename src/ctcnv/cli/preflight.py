@@ -47,15 +47,19 @@ def _lay(below: dict[str, Any], above: Mapping[str, Any]) -> None:
             below[key] = copy.deepcopy(value)
 
 
-def samples_of(config: Mapping[str, Any], repository: Path) -> pd.DataFrame:
+def samples_of(
+    config: Mapping[str, Any], repository: Path, *, files: Sequence[Path] = ()
+) -> pd.DataFrame:
     """The sample sheet, once config and sheet fit their schemas.
 
+    files : that the config was read from, for the message of a wrong value.
     Raises ValueError when files of the sheet are not there, or are those of two samples; each is
     named in a line of the log.
     """
     from ctcnv.io import schemas, sheet
 
-    schemas.check_config(config, repository / "workflow/schemas/config.schema.yaml")
+    schema = repository / "workflow/schemas/config.schema.yaml"
+    schemas.check_config(config, schema, files=files)
     path = Path(config["samples"])
     schema = repository / "workflow/schemas/samples.schema.yaml"
     samples = sheet.read(path, schema=schema, look_for_files=False)

@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int | None:
     command = workflow.command(Path(), configs, words)
     workflow.check_python(command)
     config = preflight.config_of(configs)
-    samples = preflight.samples_of(config, workflow.root())
+    samples = preflight.samples_of(config, workflow.root(), files=configs)
     bad = _check(samples, config)
     _tell_panel(samples, new=args.new_panel)
     if args.dry_run:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import yaml
 
+from ctcnv.io import yamls
+
+#: Where a value lies: section, key and so on.
+Keys = tuple[str, ...]
+
 #: Letters of a wrong value that a message shows.
 LONGEST = 120
+#: What a config holds at a key that it does not have.
+ABSENT = object()
 
 
 @functools.cache
@@ -49,24 +56,33 @@ def problems(
 
     A subschema's ``errorMessage`` is the remedy; without one the line says what the schema wants.
     """
+    for _, problem in _problems(validator, instance):
+        yield problem
+
+
+def _problems(
+    validator: jsonschema.Draft202012Validator, instance: Mapping[str, Any]
+) -> Iterator[tuple[Keys, str]]:
+    """Where a value does not fit, and the line that says so."""
     errors = validator.iter_errors(instance)
     for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
-        key = ".".join(str(part) for part in error.absolute_path)
+        keys = tuple(str(part) for part in error.absolute_path)
+        key = ".".join(keys)
         remedy = error.schema.get("errorMessage") if isinstance(error.schema, dict) else None
         if error.validator == "additionalProperties":
             known = sorted(error.schema["properties"])
             unknown = next(str(name) for name in error.instance if name not in known)
             where = f"{key}.{unknown}" if key else unknown
-            yield f"{where} is unknown; known are {', '.join(known)}"
+            yield (*keys, unknown), f"{where} is unknown; known are {', '.join(known)}"
         elif error.validator == "required" and remedy is None:
             missing = next(name for name in error.validator_value if name not in error.instance)
-            yield f"{f'{key}.' if key else ''}{missing} is missing"
+            yield (*keys, missing), f"{f'{key}.' if key else ''}{missing} is missing"
         elif remedy is None:
-            yield f"{key} is {shown(error.instance)}; {_wanted(error)}"
+            yield keys, f"{key} is {shown(error.instance)}; {_wanted(error)}"
         elif key:
-            yield f"{key} is {shown(error.instance)}; {remedy}"
+            yield keys, f"{key} is {shown(error.instance)}; {remedy}"
         else:
-            yield remedy
+            yield keys, remedy
 
 
 def shown(value: object) -> str:
@@ -102,29 +118,69 @@ def _wanted(error: jsonschema.ValidationError) -> str:
     return wanted.get(str(error.validator), error.message).format(listed)
 
 
-def check_config(config: Mapping[str, Any], schema: Path, *, source: str = "config") -> None:
+def check_config(config: Mapping[str, Any], schema: Path, *, files: Sequence[Path] = ()) -> None:
     """Refuse a config that the schema does not allow or that contradicts itself.
 
-    Raises ValueError with the first problem in one line. Files are looked for as written, that
-    is, relative to the working directory.
+    files : that the config was read from, each laid over the ones before; a message begins with the
+    one that sets the value. Raises ValueError with the first problem in one line.
+    Files are looked for as written, that is, relative to the working directory.
     """
-    for problem in problems(load(schema), config):
-        raise ValueError(f"{source}: {problem}")
+    for keys, problem in _config_problems(config, load(schema)):
+        raise ValueError(f"{_source(keys, config, files)}: {problem}")
+
+
+def _config_problems(
+    config: Mapping[str, Any], validator: jsonschema.Draft202012Validator
+) -> Iterator[tuple[Keys, str]]:
+    yield from _problems(validator, config)
     reference = config["reference"]
     if bool(reference["fasta"]) == bool(reference["gc_wig"]):
         found = "both are" if reference["fasta"] else "neither is"
-        raise ValueError(
-            f"{source}: reference.fasta or reference.gc_wig must be set, one of the two, and "
-            f"{found}; with BAMs give the FASTA they were aligned to"
+        yield (
+            ("reference", "fasta"),
+            f"reference.fasta or reference.gc_wig must be set, one of the two, and {found}; "
+            "with BAMs give the FASTA they were aligned to",
         )
     for key, needed in (("mappability", "fasta"), ("exclude", "fasta"), ("map_wig", "gc_wig")):
         if reference[key] and not reference[needed]:
-            raise ValueError(
-                f"{source}: reference.{key} goes with reference.{needed}, which is not set"
+            yield (
+                ("reference", key),
+                f"reference.{key} goes with reference.{needed}, which is not set",
             )
     for key, value in reference.items():
         if value and not (key == "genes" and value == "auto") and not exists(value):
-            raise ValueError(
-                f"{source}: reference.{key} is {shown(value)}, which is not there; give a path "
-                "that exists, absolute or relative to the working directory"
+            yield (
+                ("reference", key),
+                f"reference.{key} is {shown(value)}, which is not there; give a path "
+                "that exists, absolute or relative to the working directory",
             )
+
+
+def _source(keys: Keys, config: Mapping[str, Any], files: Sequence[Path]) -> str:
+    """The last file that holds the key or, when none does, its section; a value that is not that of
+    the file was given on the command line."""
+    each = [(_near(path), yamls.read(path)) for path in reversed(files)]
+    for depth in range(len(keys), 0, -1):
+        wanted = _value(config, keys[:depth])
+        for name, held in each:
+            found = _value(held, keys[:depth])
+            if found is not ABSENT:
+                return name if depth < len(keys) or found == wanted else "--config"
+    if each and _value(config, keys) is not ABSENT:
+        return "--config"
+    return each[0][0] if each else "config"
+
+
+def _near(path: Path) -> str:
+    """A path as the user would write it: relative where it lies below the working directory."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
+def _value(config: object, keys: Keys) -> object:
+    """What a config holds at these keys, or ``ABSENT``."""
+    for key in keys:
+        if not isinstance(config, Mapping) or key not in config:
+            return ABSENT
+        config = config[key]
+    return config
