@@ -36,6 +36,14 @@ def table(results: Path, *, level: float) -> pd.DataFrame:
     )  # fmt: skip
 
 
+def together(results: Path, others: pd.DataFrame, *, level: float) -> str:
+    """One line: the donors of ``results`` and those of ``validation.donors``."""
+    donors = tables.read(results / "reference" / "pon.donors.tsv", DONORS).frame
+    p = pd.concat([donors["p_value"], pd.to_numeric(others["p_value"], errors="coerce")]).dropna()
+    return (f"Both sets of donors, p <= {level:g}: {rate(int((p <= level).sum()), len(p))}; "
+            f"asked for was {level:.0%}.\n")  # fmt: skip
+
+
 def dispersion(results: Path) -> pd.DataFrame:
     """Over-dispersion of the donors by size of region."""
     return tables.read(results / "reference" / "pon.dispersion.tsv", DISPERSION).frame
