@@ -1,4 +1,4 @@
-"""CPU time and peak memory of the tumor fraction on one core: ``python -m benchmarks.fraction_speed``.
+"""CPU time and memory of the tumor fraction on one core: ``python -m benchmarks.fraction_speed``.
 
 A genome of 3,000 windows with 20 million fragments. Three times are told apart, each in a process
 of its own: the first call when nothing is compiled yet (once per installation), the first call when

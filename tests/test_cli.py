@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
@@ -16,7 +17,7 @@ import yaml
 from ctcnv import __version__, cli
 from ctcnv.cli import STEPS, one_line, workflow
 from ctcnv.cli.settings import add_settings, flag, settings
-from ctcnv.model import SECTIONS, QcSettings
+from ctcnv.model import SECTIONS, Form, QcSettings
 
 
 def run(*words: str) -> int | str | None:
@@ -71,6 +72,26 @@ def test_a_missing_file_is_one_line_and_exit_code_2(
     assert said.err == f"ctcnv qc: error: {missing}: No such file or directory\n"
 
 
+@pytest.mark.parametrize("name", ["../x", "", "a b", "<b>", "-x", "a\n", "a" * 101, "$(id)"])
+@pytest.mark.parametrize("key", ["sample", "patient", "samples"])
+def test_a_name_that_no_sheet_may_have_is_refused(key: str, name: str) -> None:
+    """Once a step run by hand wrote it into tables and pages."""
+    given = ["P01_d0", name] if key == "samples" else name
+    with pytest.raises(ValueError, match=rf"^--{key} is .* use letters"):
+        cli._check_names(argparse.Namespace(**{key: given}))
+
+
+def test_a_step_with_a_wrong_name_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = ("--bam", "--bins", "--output", "--output-lengths", "--output-reads")
+    words = [word for flag in files for word in (flag, "x")]
+    assert run("count", *words, "--sample", "../x", "--quiet") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ctcnv count: error: --sample is '../x'; use letters")
+    assert said.count("\n") == 1
+
+
 def test_an_error_of_many_lines_becomes_one() -> None:
     assert one_line(ValueError("a\n  b\tc")) == "a b c"
     assert one_line(ValueError()) == "ValueError"
@@ -100,6 +121,36 @@ def test_config_schema_and_model_have_the_same_keys(repo_root: Path) -> None:
     reference = schema["properties"]["reference"]
     assert list(config["reference"]) == list(reference["properties"]) == reference["required"]
     assert schema["additionalProperties"] is reference["additionalProperties"] is False
+
+
+def described(hint: Any) -> dict[str, object]:
+    """A key of the model as the JSON schema has it."""
+    bounds = getattr(hint, "__metadata__", ())
+    kind = hint.__origin__ if bounds else hint
+    found: dict[str, object] = {"type": {int: "integer", float: "number", str: "string"}[kind]}
+    names = {"least": "minimum", "most": "maximum", "above": "exclusiveMinimum",
+             "below": "exclusiveMaximum"}  # fmt: skip
+    for one in bounds:
+        if isinstance(one, Form):
+            found["pattern"] = f"^{one.pattern}$"
+            continue
+        values = {name: getattr(one, key) for key, name in names.items()}
+        found |= {name: value for name, value in values.items() if abs(value) != float("inf")}
+    return found
+
+
+def test_schema_and_model_have_the_same_ranges(repo_root: Path) -> None:
+    path = repo_root / "workflow" / "schemas" / "config.schema.yaml"
+    schema = yaml.safe_load(path.read_text())
+    for section, kind in SECTIONS.items():
+        hints = get_type_hints(kind, include_extras=True)
+        for key, spec in schema["properties"][section]["properties"].items():
+            here = schema["$defs"][spec["$ref"].split("/")[-1]] if "$ref" in spec else spec
+            if (section, key) == ("count", "single_end"):  # also a switch of YAML
+                words = hints[key].__metadata__[0].pattern.split("|")
+                assert here == {"enum": [*words, True, False]}
+            else:
+                assert here == described(hints[key]), f"{section}.{key}"
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -155,7 +155,7 @@ def test_tables_of_another_patient_are_refused(
     words += ["--track", folder / "track.tsv", "--output", folder / "other.html",
               "--criteria", folder / "criteria.tsv"]  # fmt: skip
     assert run(*words) == 2
-    assert "of patient 'P01', expected 'P02'" in capsys.readouterr().err
+    assert "of patient 'P01'; expected 'P02'" in capsys.readouterr().err
     assert not (folder / "other.html").exists()
 
 

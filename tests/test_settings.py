@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctcnv.cli.settings import add_settings, flag, settings
-from ctcnv.model import SECTIONS, CountSettings, FractionSettings, Settings, TrackSettings
+from ctcnv.model import (
+    SECTIONS,
+    CountSettings,
+    FractionSettings,
+    QcSettings,
+    Settings,
+    TrackSettings,
+)
 from tests import plasma
 
 TRACK = {"no_change": 0.3, "false_positive": 0.01, "changed_p": 0.01, "target_day": 21,
@@ -25,12 +32,13 @@ def made(**changes):
 @pytest.mark.parametrize("text", ["0.25", "2.5e-1", " .25"])
 def test_numbers_may_come_as_text(text):
     assert made(no_change=text).no_change == 0.25
-    assert made(target_day="-3").target_day == -3
+    assert made(target_day="28").target_day == 28
 
 
 def test_a_whole_number_does_for_a_decimal_one():
-    found = made(no_change=1).no_change
-    assert found == 1
+    values = plasma.SETTINGS["qc"].as_dict() | {"max_noise": 3}
+    found = QcSettings.from_mapping(values, source="here").max_noise
+    assert found == 3
     assert isinstance(found, float)
 
 
@@ -80,7 +88,37 @@ def test_sections_are_frozen_and_have_no_defaults(kind):
         setattr(plasma.SETTINGS[kind.section], dataclasses.fields(kind)[0].name, 1)
 
 
-@pytest.mark.parametrize("df", [0, 2, 4, -1])
+@pytest.mark.parametrize(
+    ("section", "key", "value", "wanted"),
+    [
+        ("track", "no_change", "0", "more than 0"),
+        ("track", "no_change", 1, "less than 1"),
+        ("track", "window_days", -1, "at least 0"),
+        ("track", "window_days", 10**10, "at most 1000000000"),
+        ("criteria", "certainty", 2, "less than 1"),
+        ("criteria", "certainty", "0.4", "at least 0.5"),
+        ("criteria", "assayed_genes", "KRAS; rm", "names with commas between, as TP53,KRAS"),
+        ("cohort", "thresholds", "6,x", "numbers such as 6,20"),
+        ("count", "single_end", "maybe", "auto, true or false"),
+        ("export", "window_fragments", 0, "at least 1"),
+        ("count", "max_length", 49, "at least count.min_length, 50"),
+        ("count", "short_max", "89", "at least count.short_min, 90"),
+        ("normalize", "male_min_y_to_x", 0.04, "at least normalize.female_max_y_to_x, 0.05"),
+        ("pon", "max_factor", 0.2, "at least pon.min_factor, 0.3"),
+        ("segment", "max_window_bp", 1, "at least segment.min_window_bp, 50000"),
+        ("fraction", "max_ploidy", 1, "at least fraction.min_ploidy, 1.1"),
+        ("fraction", "doubled_share", 0.98, "less than 1 together with fraction.haploid_share"),
+        ("genes", "max_extent_bp", 1, "at least genes.amplicon_bp, 500000"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_what_is_expected(section, key, value, wanted):
+    """Once a step run by hand took what only the workflow refused."""
+    values = plasma.SETTINGS[section].as_dict() | {key: value}
+    with pytest.raises(ValueError, match=rf"^here: {section}\.{key} is .*; expected {wanted}"):
+        SECTIONS[section].from_mapping(values, source="here")
+
+
+@pytest.mark.parametrize("df", [2, 4])
 def test_the_degrees_of_freedom_are_odd(df):
     values = plasma.SETTINGS["fraction"].as_dict() | {"tail_df": df}
     with pytest.raises(ValueError, match=rf"fraction.tail_df is {df}; expected an odd number"):

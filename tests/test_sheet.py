@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from ctcnv.io import sheet
-from ctcnv.schema import NAME_PATTERN
+from ctcnv.schema import NAME_LENGTH, NAME_PATTERN
 
 HEADER = "sample\tpatient\trole\tday\tbam\tcounts\tvariants\tsex\tbatch"
 
@@ -150,6 +150,7 @@ def test_schema_reader_and_tables_agree_on_columns_and_names(schema: Path) -> No
     assert loaded["additionalProperties"] is False
     for column in ("sample", "patient", "batch"):
         assert loaded["properties"][column]["pattern"] == NAME_PATTERN
+        assert loaded["properties"][column]["maxLength"] == NAME_LENGTH
 
 
 def test_the_example_sheet_is_valid_but_for_its_files(repo_root: Path, schema: Path) -> None:

@@ -20,6 +20,8 @@ from ctcnv.table import Table as Table
 
 #: A sample, patient or batch name: safe in a file name, a wildcard and a shell word.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+#: Its length: a file name may have 255 bytes, and steps add to it.
+NAME_LENGTH = 100
 
 FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")

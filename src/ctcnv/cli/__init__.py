@@ -12,6 +12,7 @@ import gc
 import importlib
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -80,6 +81,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # temporary files go.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
+        _check_names(arguments)
         code = module.run(arguments)
     except KeyboardInterrupt:
         log.error("interrupted")
@@ -92,6 +94,21 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         _fail(one_line(error), step=step)
     raise SystemExit(code or 0)
+
+
+def _check_names(arguments: argparse.Namespace) -> None:
+    """Refuse a sample or a patient whose name no sheet may have: it goes into paths and pages."""
+    from ctcnv.schema import NAME_LENGTH, NAME_PATTERN
+
+    for key in ("sample", "samples", "patient"):
+        given = getattr(arguments, key, None)
+        for name in given if isinstance(given, list) else [given]:
+            fits = re.fullmatch(NAME_PATTERN, str(name)) and len(str(name)) <= NAME_LENGTH
+            if isinstance(name, str) and not fits:
+                raise ValueError(
+                    f"--{key} is {_shortened(name)!r}; use letters, digits, '.', '_' and '-', "
+                    f"starting with a letter or digit, {NAME_LENGTH} at most"
+                )
 
 
 def _say(text: str) -> NoReturn:

@@ -50,6 +50,7 @@ def run(args: argparse.Namespace) -> None:
     made = shared.Provenance({"patient": args.patient, "settings.criteria": use.as_dict()})
     made.inputs |= {"rules": tables.sha256_file(args.rules), "resistance": known.digest}
     course = made.add("track", tables.read(args.track, schema.TRACK))
+    tables.require_patient(course, args.patient)
     points = course.frame.set_index("sample", drop=False)
     facts = []
     for i, name in enumerate(args.samples):

@@ -58,6 +58,7 @@ def run(args: argparse.Namespace) -> None:
                 "give one for each, in the order of --samples"
             )
     track = tables.read(args.track, schema.TRACK)
+    tables.require_patient(track, args.patient)
     made_from = {f"track.{args.patient}": track.digest}
     samples = []
     for index, name in enumerate(args.samples):
@@ -72,11 +73,7 @@ def run(args: argparse.Namespace) -> None:
     for table in OF_CRITERIA:
         if getattr(args, table) is not None:
             stored = tables.read(getattr(args, table), schema.TABLES[table])
-            if stored.require("patient") != args.patient:
-                raise ValueError(
-                    f"{stored.path}: of patient {stored.meta['patient']!r}, expected "
-                    f"{args.patient!r}"
-                )
+            tables.require_patient(stored, args.patient)
             more[table] = report.Sheet(stored.frame, stored.meta)
             made_from[f"{table}.{args.patient}"] = stored.digest
     course = report.Sheet(track.frame, track.meta)

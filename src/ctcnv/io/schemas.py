@@ -12,6 +12,7 @@ import jsonschema
 import yaml
 
 from ctcnv.io import yamls
+from ctcnv.model import SECTIONS
 
 #: Where a value lies: section, key and so on.
 Keys = tuple[str, ...]
@@ -133,6 +134,10 @@ def _config_problems(
     config: Mapping[str, Any], validator: jsonschema.Draft202012Validator
 ) -> Iterator[tuple[Keys, str]]:
     yield from _problems(validator, config)
+    for section, kind in SECTIONS.items():
+        made = kind.from_mapping(config[section], source="config", together=False)
+        for key, problem in made.problems().items():
+            yield (section, key), problem
     reference = config["reference"]
     if bool(reference["fasta"]) == bool(reference["gc_wig"]):
         found = "both are" if reference["fasta"] else "neither is"

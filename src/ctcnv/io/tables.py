@@ -335,3 +335,10 @@ def require_sample(stored: Stored, wanted: str) -> None:
     found = stored.require("sample")
     if found != wanted:
         raise ValueError(f"{stored.path}: of sample {found!r}; expected {wanted!r}")
+
+
+def require_patient(stored: Stored, wanted: str) -> None:
+    """Refuse a table of another patient than the one it was given for."""
+    found = stored.require("patient")
+    if found != wanted:
+        raise ValueError(f"{stored.path}: of patient {found!r}; expected {wanted!r}")
