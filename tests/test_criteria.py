@@ -364,10 +364,10 @@ def test_a_fall_is_judged_by_its_interval(low, high, found):
 
 
 def test_a_fall_that_is_not_known_says_why_and_not_more():
-    why = "tumor fraction: not evaluable, none seen; ERBB2 excess copies: not evaluable"
+    why = "ctDNA fraction: not evaluable, none seen; ERBB2 excess copies: not evaluable"
     row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
                  facts=facts_of(genes=[gene_row()], day=21, reason=why))  # fmt: skip
-    assert row["reason"] == "tumor fraction: not evaluable, none seen"
+    assert row["reason"] == "ctDNA fraction: not evaluable, none seen"
     row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
                  facts=facts_of(genes=[gene_row()], day=21, reason=NAN))  # fmt: skip
     assert row["reason"] == "no change can be given"

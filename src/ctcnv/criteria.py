@@ -49,7 +49,7 @@ WORDS = {
     "ploidy_ratio": "over the ploidy",
 }
 #: How the part of the track's reason begins that is about the tumor fraction.
-OF_FRACTION = re.compile("tumor fraction: ")
+OF_FRACTION = re.compile("ctDNA fraction: ")
 SIGNIFICANT = ("amplified", "gained", "lost")
 TISSUE = "made on tissue: a tissue threshold is not a plasma threshold"
 QUANTILES = np.array([0.025, 0.5, 0.975])

@@ -7,7 +7,9 @@ fraction of every other time point is a one-parameter fit of its ratios on that 
     beta = k_t / k_1,   k = T / (T*P + 2*(1-T))
 
 carries the fraction T_t = 2*k_t / (1 - k_t*(P-2)) through the template's whole posterior of (T, P).
-Where the tumor's profile has changed, the slope is not believed.
+With P*k the share of the DNA that comes from tumor cells, the slope is the ratio of these shares at
+whatever ploidy, which depth alone often cannot tell; the ratio of fractions needs it. Where the
+tumor's profile has changed, the slope is not believed.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from ctcnv import informed as informed_step
 from ctcnv import normals as normals_step
 from ctcnv.dispersion import Dispersion
 from ctcnv.informed import KNOWN, MIN_NORMALS, Healthy, Pattern
-from ctcnv.mixture import ratio_of
+from ctcnv.mixture import dna_fraction, ratio_of
 from ctcnv.model import TrackSettings
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import weighted_quantile
@@ -243,23 +245,36 @@ def ratio_limit(cells: pd.DataFrame) -> float:
     return float(ratio_of(MAX_COPIES, float(best["fraction"]), float(best["ploidy"])))
 
 
-def on_windows(
-    segments: pd.DataFrame, grid: Grid, *, limit: float
-) -> tuple[Array, NDArray[np.int64], Array]:
-    """Deviation of the segment at the middle of each window, the segment's number, each (n,), and
-    the variance of every segment (segments,). NaN and -1 without a segment or in an amplicon."""
+def on_windows(segments: pd.DataFrame, grid: Grid, *, limit: float) -> NDArray[np.int64]:
+    """Number of the segment at the middle of each window, (n,); -1 without one or in an amplicon
+    (a ratio above ``limit``)."""
     middle = (grid.start + grid.end) // 2
-    x = np.full(len(grid), np.nan)
     number = np.full(len(grid), -1, dtype=np.int64)
     table = segments[is_autosome(segments["chrom"])]
-    ratio, high = table["ratio"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+    ratio = table["ratio"].to_numpy(dtype=float)
     places = zip(table["chrom"], table["start"], table["end"], strict=True)
     for k, (chrom, start, end) in enumerate(places):
         if not ratio[k] <= limit:
             continue
         inside = (grid.chrom == chrom) & (middle >= start) & (middle < end)
-        x[inside], number[inside] = ratio[k] - 1, k
-    return x, number, ((high - ratio) / Z95) ** 2
+        number[inside] = k
+    return number
+
+
+def pattern_of(library: Summed, number: NDArray[np.int64], dispersion: Dispersion) -> Pattern:
+    """The template's segments on windows; library (1, n), number (n,) of the segment of each.
+
+    A segment's level is that of its windows that are compared: a segment that ends inside of an
+    amplicon has a ratio that the windows left of it do not have.
+    """
+    inside = np.unique(number, return_inverse=True)[1]
+    observed, expected, atoms = (
+        np.bincount(inside, values[0])
+        for values in (library.observed, library.expected, library.atoms)
+    )
+    level = observed / expected
+    error = dispersion.variance(expected, atoms, level)
+    return Pattern(level[inside] - 1, inside, error, library)
 
 
 def share_windows(
@@ -281,8 +296,8 @@ def share_windows(
     window = normals_step.window_of(points[0].profile, grid)
     found = {p.sample: normals_step.sums(p.profile, window, len(grid)) for p in points}
     chosen = next(p for p in points if p.sample == template.sample)
-    x, number, error = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
-    keep = np.isfinite(x)
+    number = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
+    keep = number >= 0
     for one in found.values():
         keep &= usable(one)
     if seen is not None:
@@ -298,10 +313,9 @@ def share_windows(
     at = at[~focal]
     if len(at) < MIN_WINDOWS:
         return None
-    kept, inside = np.unique(number[at], return_inverse=True)
     grid = grid.subset(at)
     libraries = {name: one.subset(at) for name, one in found.items()}
-    pattern = Pattern(x[at], inside, error[kept], libraries[template.sample])
+    pattern = pattern_of(libraries[template.sample], number[at], chosen.dispersion)
     if seen is None:
         return Shared(grid, libraries, pattern, None, unmeasured)
     return Shared(grid, libraries, pattern, informed_step.healthy(seen.subset(at), grid.chrom), "")
@@ -405,9 +419,11 @@ def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Spread:
 
 
 def slope_ratio(found: Slope, of_base: Slope) -> Array:
-    """Equally likely values of the slope over that of the baseline, k_t / k_0, for whatever ploidy.
+    """Equally likely values of the slope over that of the baseline, k_t / k_0: the ratio of the
+    shares of DNA from tumor cells, k*P, at whatever ploidy.
 
-    Slopes without error have one value; a baseline that may be none is the smallest positive.
+    Slopes without error have one value; a baseline that may be none is the smallest positive. The
+    template's own error counts as in :func:`fraction_ratio`.
     """
     counts = "template" in (found.profile, of_base.profile)
     values = []
@@ -440,15 +456,19 @@ def limit_of(beta: float, template: Template) -> float:
     return found if found < 1 else NAN
 
 
-def single_ratio(point: TimePoint, base: TimePoint) -> Spread | None:
-    """The ratio of two fractions that were each found alone; None unless both are detected."""
+def single_ratio(point: TimePoint, base: TimePoint, *, of_dna: bool) -> Spread | None:
+    """The ratio of two tumor fractions, or of two shares of DNA, that were each found alone; None
+    unless both are detected."""
     if not (point.detected and base.detected):
         return None
-    now, then = (
-        weighted_quantile(p.grid["fraction"].to_numpy(dtype=float),
-                          p.grid["probability"].to_numpy(dtype=float), CENTRES)
-        for p in (point, base)
-    )  # fmt: skip
+    found = []
+    for cells in (point.grid, base.grid):
+        value = cells["fraction"].to_numpy(dtype=float)
+        if of_dna:
+            value = dna_fraction(value, cells["ploidy"].to_numpy(dtype=float))
+        weight = cells["probability"].to_numpy(dtype=float)
+        found.append(weighted_quantile(value, weight, CENTRES))
+    now, then = found
     return Spread.of(now[:, None] / np.maximum(then[None, :], 1e-9))
 
 
@@ -468,6 +488,7 @@ def _row(
     is_base = point.sample == base.sample
     informed, limits = np.full(3, np.nan), (NAN, NAN)
     spread: Spread | None = None
+    of_fractions: Spread | None = None
     changed = [s for s in (found, of_base) if s is not None and s.profile == "changed"]
     if found is not None and template is not None:
         values, weight = informed_fraction(found, template)
@@ -480,14 +501,18 @@ def _row(
         if is_base:
             pass
         elif changed:
-            spread = single_ratio(point, base)
+            spread = single_ratio(point, base, of_dna=True)
+            of_fractions = single_ratio(point, base, of_dna=False)
         elif of_base is not None and of_base.p_value <= settings.false_positive:
-            spread = fraction_ratio(found, of_base, template)
+            spread = Spread.of(slope_ratio(found, of_base))
+            of_fractions = fraction_ratio(found, of_base, template)
     unseen = found is not None and found.p_value > settings.false_positive
     censored = unseen and not changed and spread is not None
-    ratio = NONE if spread is None else spread.interval()
+    ratio, fractions = (NONE if one is None else one.interval() for one in (spread, of_fractions))
     if censored and found is not None and of_base is not None:
-        ratio = np.array([0.0, ratio[1], max(ratio[2], at_most(found, of_base))])
+        most = at_most(found, of_base)
+        ratio, fractions = (np.array([0.0, one[1], max(one[2], most)])
+                            for one in (ratio, fractions))  # fmt: skip
     excess = None if is_base else erbb2_ratio(point.erbb2, base.erbb2)
     erbb2 = NONE if excess is None else excess.interval()
     amplicon: Spread | None = None
@@ -506,6 +531,8 @@ def _row(
         "profile_p": NAN if found is None else found.profile_p,
         "ratio": ratio[1], "ratio_low": ratio[0], "ratio_high": ratio[2],
         **falls(spread), "censored": censored,
+        "fraction_ratio": fractions[1], "fraction_ratio_low": fractions[0],
+        "fraction_ratio_high": fractions[2],
         "erbb2_call": point.erbb2["call"],
         **{f"erbb2_{key}": point.erbb2[key]
            for key in ("pcn", "pcn_low", "pcn_high", "copies", "copies_low", "copies_high")},
@@ -521,7 +548,7 @@ def _row(
         return row | {"change": "baseline", "erbb2_change": "baseline",
                       "erbb2_copies_change": "baseline",
                       "reason": "; ".join([_baseline_reason(base), *said])}  # fmt: skip
-    change, why = classify(ratio, of="tumor fraction", settings=settings,
+    change, why = classify(ratio, of="ctDNA fraction", settings=settings,
                            unknown=_why_unknown(point, found, base, of_base, template))  # fmt: skip
     if changed and np.isfinite(ratio[1]):
         why += ", each sample alone because the profile has changed"

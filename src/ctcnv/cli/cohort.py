@@ -117,7 +117,7 @@ def figures(
     people, statistics = frames["patients"], frames["statistics"]
     drawn = [
         (
-            "Change in tumor fraction",
+            "Change in ctDNA fraction",
             "A bar per patient, with its 95 % interval. Hollow: only a bound is known. A cross: "
             "not evaluable.",
             draw.waterfall(people),

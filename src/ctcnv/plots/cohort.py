@@ -152,7 +152,7 @@ def _name_patients(axes: Axes, names: Sequence[str], *, along: Literal["x", "y"]
 
 
 def waterfall(patients: pd.DataFrame) -> Figure:
-    """Change of the tumor fraction at the target day, a bar per patient from rise to fall.
+    """Change of the ctDNA fraction at the target day, a bar per patient from rise to fall.
 
     Where only a bound is known the bar is hollow and ends there; a patient without either has a
     cross, so that nobody is missing.
@@ -185,7 +185,7 @@ def waterfall(patients: pd.DataFrame) -> Figure:
         axes.set_ylim(-1.05, MOST_CHANGE * 1.12)
         axes.set_xlim(-0.7, max(len(order), 1) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-        axes.set_ylabel("change in tumor fraction")
+        axes.set_ylabel("change in ctDNA fraction")
         _response_legend(axes, patients)
     return figure
 

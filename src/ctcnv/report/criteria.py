@@ -30,7 +30,7 @@ QUANTITIES = {
     "reference_ratio": "copies over the rest of the chromosome",
     "ploidy_ratio": "copies over the ploidy",
     "width": "width of the amplicon in bp",
-    "fraction_ratio": "tumor fraction over that of the baseline",
+    "fraction_ratio": "ctDNA fraction over that of the baseline",
     "call": "call:",
     "wild_type": "no mutation of",
     "cleared": "amplified at baseline and not now",

@@ -328,10 +328,10 @@ def _range(row: Row, name: str) -> str:
 
 
 def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
-    """The change at the target day in tumor fraction and in ERBB2 excess copies."""
+    """The change at the target day in ctDNA fraction and in ERBB2 excess copies."""
     point, name = target(timeline, track)
     if point is None:
-        return Card("Change in tumor fraction", palette.CHANGE["not_evaluable"], "not_evaluable",
+        return Card("Change in ctDNA fraction", palette.CHANGE["not_evaluable"], "not_evaluable",
                     [(words.sentence(name), "")])  # fmt: skip
     row = point.track
     word, ratio, bounds = change(row, "")
@@ -348,12 +348,12 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
     lines += [(said, "") for said in copies_change_lines(row)]
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
-    return Card(f"Change in tumor fraction at {name}", word, row["change"], lines,
+    return Card(f"Change in ctDNA fraction at {name}", word, row["change"], lines,
                 others if len(others) <= MAX_OTHERS else [])  # fmt: skip
 
 
 def fall_line(row: Row) -> str:
-    """How sure the change in tumor fraction is, in one line; empty where there is no ratio.
+    """How sure the change in ctDNA fraction is, in one line; empty where there is no ratio.
 
     Of falls that are as sure as a larger one only the larger is named.
     """
@@ -406,24 +406,24 @@ def warnings(timeline: Sequence[Point]) -> list[str]:
 
 
 def _from_to(baseline: Row, row: Row) -> str:
-    """The two tumor fractions that the ratio compares: informed ones where both are known."""
+    """The two tumor fractions behind the change: informed ones where both are known."""
     changed = "changed" in (baseline["profile"], row["profile"])
     if known(baseline["informed"]) and known(row["informed"]) and not changed:
         now = "not seen" if not_seen(row) else percent(row["informed"])
-        return f"From {percent(baseline['informed'])} to {now} (informed)"
+        return f"Tumor fraction from {percent(baseline['informed'])} to {now} (informed)"
     shown = [
         percent(r["fraction"]) if r["status"] == "detected" else palette.STATUS[r["status"]].lower()
         for r in (baseline, row)
     ]
-    return f"From {shown[0]} to {shown[1]}"
+    return f"Tumor fraction from {shown[0]} to {shown[1]}"
 
 
 #: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
 NONE_LEFT = 0.01
 #: What the columns of a change are about.
-CHANGES = {"change": "tumor fraction", "erbb2_change": "ERBB2 excess copies"}
+CHANGES = {"change": "ctDNA fraction", "erbb2_change": "ERBB2 excess copies"}
 #: How the parts of the track's reason begin, by the column that they explain.
-REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: ",
+REASON_PARTS = {"change": "ctDNA fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
                 "noise": "noise: ", "identity": "identity: "}  # fmt: skip
 
