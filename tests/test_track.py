@@ -17,7 +17,7 @@ from ctcnv import track as step
 from ctcnv.dispersion import Dispersion
 from ctcnv.mixture import dna_fraction
 from ctcnv.normals import Summed
-from ctcnv.schema import NORMALS, TRACK
+from ctcnv.schema import MUTATIONS, NORMALS, TRACK
 from ctcnv.simulate import Tumor, atom_ploidy
 from ctcnv.track import ITSELF, Slope, Template, TimePoint
 from tests import plasma
@@ -594,7 +594,8 @@ def test_the_probability_of_a_fall_by_hand():
 def amplicon(now, then, beta, se=0.0):
     """ERBB2 of two plasma copy numbers, and the slope of the later sample on the baseline."""
     erbb2_spread = step.erbb2_ratio(erbb2(now, 1e-6), erbb2(then, 1e-6))
-    return step.amplicon_ratio(Slope(beta, se, 0.0, profile="same"), ITSELF, erbb2_spread)
+    found = Slope(beta, se, 0.0, profile="same")
+    return step.amplicon_ratio(step.Spread.of(step.slope_ratio(found, ITSELF)), erbb2_spread)
 
 
 def test_copies_that_fall_with_the_tumor_are_unchanged_and_faster_are_a_selective_loss():
@@ -653,3 +654,59 @@ def test_samples_of_one_day_have_a_row_each_against_the_same_baseline():
     assert table.index.tolist() == ["base", "again", "later"]
     assert table["ratio"].loc["again"] == table["ratio"].loc["later"]
     assert table["change"].tolist() == ["baseline", "decrease", "decrease"]
+
+
+# --- what mutations add ---
+
+
+def with_mutations(of, vaf, *, depth=2000, p_clonal=0.95):
+    """A time point whose four mutations lie on two copies."""
+    rows = [
+        dict.fromkeys(MUTATIONS.names, NAN) | {
+            "chrom": "chr2", "start": i, "end": i + 1, "ref": "C", "alt": "T", "depth": depth,
+            "alt_reads": round(depth * vaf), "vaf": vaf, "used": True, "ratio": 1.0,
+            "p_clonal": p_clonal, "gene": None, "protein": None, "origin": None, "reason": None,
+        } for i in range(4)
+    ]  # fmt: skip
+    return replace(of, mutations=MUTATIONS.check(pd.DataFrame(rows, columns=MUTATIONS.names)))
+
+
+def with_mutations_tracked(vaf, **changes):
+    base = with_mutations(BASE(), 0.15, **changes)
+    later = with_mutations(point("later", 21, fraction=0.1, seed=6), vaf, **changes)
+    made = step.track([base, later], settings=SETTINGS, normals=normals(),
+                      mutations=plasma.SETTINGS["mutations"])  # fmt: skip
+    return TRACK.check(made).set_index("sample").loc["later"]
+
+
+def test_mutations_that_agree_sharpen_the_change():
+    alone = tracked(BASE(), point("later", 21, fraction=0.1, seed=6)).loc["later"]
+    both = with_mutations_tracked(0.05, depth=20000)
+    assert "mutations: 4 mutations have a part in the change" in both["reason"]
+    for name in ("ratio", "fraction_ratio"):
+        width = both[f"{name}_high"] - both[f"{name}_low"]
+        assert width < alone[f"{name}_high"] - alone[f"{name}_low"]
+        assert both[f"{name}_low"] < both[name] < both[f"{name}_high"]
+    # the informed fraction is that of copy number alone
+    assert both["informed"] == alone["informed"]
+
+
+def test_mutations_that_change_in_another_way_have_no_part():
+    alone = tracked(BASE(), point("later", 21, fraction=0.1, seed=6)).loc["later"]
+    # not of the tumor: as many reads as before, while copy number fell to a third
+    both = with_mutations_tracked(0.15)
+    assert "mutations: 4 mutations changed in another way than copy number" in both["reason"]
+    assert both["ratio"] == alone["ratio"]
+    assert both["amplicon_ratio"] == alone["amplicon_ratio"]
+
+
+def test_what_mutations_say_joins_the_slope_as_a_product():
+    # a slope of 0.2 +- 0.04 and a sharp likelihood at 0.15 of the same width: half-way
+    class Sharp:
+        def at(self, change):
+            return np.exp(-0.5 * ((change - 0.15) / 0.04) ** 2)
+
+    found = Slope(0.2, 0.04, 0.0, profile="same")
+    low, middle, high = step.joined(found, ITSELF, Sharp()).interval()
+    assert middle == pytest.approx(0.175, abs=0.002)
+    assert high - low == pytest.approx(2 * 1.96 * 0.04 / np.sqrt(2), rel=0.05)

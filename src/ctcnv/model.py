@@ -214,6 +214,7 @@ class TrackSettings(Settings):
     changed_p: float
     target_day: int
     window_days: int
+    min_vaf: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -23,7 +23,7 @@ rule track:
         visits=visits,
         sites=sites_flag if config["sites"] else "",
         panel=of_panel("dispersion", "normals"),
-        settings=flags("track", "identity"),
+        settings=flags("track", "identity", "mutations"),
         rules=f"--rules {shlex.quote(criteria_file)}",
         of_criteria=flags("criteria"),
     shell:
@@ -32,7 +32,8 @@ rule track:
         " --grid 'results/samples/{{sample}}/fraction.grid.tsv.gz'"
         " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
         " --segments 'results/samples/{{sample}}/segments.tsv'"
-        " --genes 'results/samples/{{sample}}/genes.tsv' {params.sites} {params.panel}"
+        " --genes 'results/samples/{{sample}}/genes.tsv'"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv' {params.sites} {params.panel}"
         " {params.settings} --output {output.track} 2> {log}"
         " && ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
         " --fraction 'results/samples/{{sample}}/fraction.tsv'"

@@ -346,6 +346,10 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
     ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
     lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
     lines += [(said, "") for said in copies_change_lines(row)]
+    if known(row["vaf_ratio"]):
+        lines.append((f"Mean allele fraction of mutations: {words.fold(row['vaf_ratio'])}"
+                      f"{words.SPACE}× baseline", words.interval(
+                          row["vaf_ratio_low"], row["vaf_ratio_high"], words.fold)))  # fmt: skip
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
     return Card(f"Change in ctDNA fraction at {name}", word, row["change"], lines,
@@ -425,7 +429,7 @@ CHANGES = {"change": "ctDNA fraction", "erbb2_change": "ERBB2 excess copies"}
 #: How the parts of the track's reason begin, by the column that they explain.
 REASON_PARTS = {"change": "ctDNA fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
-                "noise": "noise: ", "identity": "identity: "}  # fmt: skip
+                "noise": "noise: ", "vaf": "mean VAF: ", "identity": "identity: "}  # fmt: skip
 
 
 def reason_of(row: Row, column: str) -> str:
