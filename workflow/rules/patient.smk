@@ -48,6 +48,7 @@ rule track:
 rule report:
     input:
         criteria="results/patients/{patient}/criteria.tsv",
+        treatments=branch(config["treatments"], then=config["treatments"]),
     output:
         html=report(
             "results/patients/{patient}/report.html",
@@ -66,6 +67,7 @@ rule report:
         runtime=30,
     params:
         samples=of_patient("{sample}"),
+        treatments=treatments_file,
     shell:
         "ctcnv report --patient {wildcards.patient} --samples {params.samples}"
         " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
@@ -76,7 +78,7 @@ rule report:
         " --qc 'results/samples/{{sample}}/qc.tsv'"
         " --mutations 'results/samples/{{sample}}/mutations.tsv'"
         " --track results/patients/{wildcards.patient}/track.tsv"
-        " --criteria {input.criteria}"
+        " --criteria {input.criteria} {params.treatments}"
         " --alterations results/patients/{wildcards.patient}/alterations.tsv"
         " --strata results/patients/{wildcards.patient}/strata.tsv"
         " --output {output.html} --output-pdf {output.pdf}"

@@ -7,6 +7,7 @@ bytes of an SVG or PNG file, the same bytes for the same tables.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib
@@ -120,8 +121,9 @@ def render(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     return buffer.getvalue()
 
 
-def course(track: pd.DataFrame) -> Figure:
-    """Tumor fraction and ERBB2 plasma copies by day with intervals and limits of detection.
+def course(track: pd.DataFrame, treatments: Sequence[tuple[int, str]] = ()) -> Figure:
+    """Tumor fraction and ERBB2 plasma copies by day with intervals, limits of detection and days of
+    treatment.
 
     Both fractions are drawn where they are known: of this sample alone (circle, hollow where not
     detected) and informed (diamond).
@@ -159,6 +161,11 @@ def course(track: pd.DataFrame) -> Figure:
         for axes in (left, right):
             axes.set_xlabel("day from the first dose")
             axes.axvline(0, color=palette.GRID, lw=1)
+            if treatments:
+                # in shares of the height, just above the axis
+                axes.plot([at for at, _ in treatments], [0.03] * len(treatments), "^", ms=4,
+                          color=palette.GREEN, transform=axes.get_xaxis_transform(),
+                          label="treatment")  # fmt: skip
         if left.get_legend_handles_labels()[0]:
             left.legend(fontsize=7, frameon=False)
     return figure
