@@ -23,6 +23,12 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
+#: Why a gene is indeterminate that did change: as a germline variant would, in part, or beside it.
+GENE_DOUBTS = (
+    "the change is narrower than the gene, as one of the germline may be",
+    "a part of the gene differs from the rest of it",
+    "a change beside the gene may reach into it",
+)
 TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
 TRACK_COPIES = ("baseline", "unchanged", "selective_loss", "selective_gain", "not_evaluable")
 TRACK_IDENTITY = ("baseline", "same", "different", "not_evaluable")

@@ -116,8 +116,9 @@ def render(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
     """The figure as the bytes of a file, without date or name of the program's version."""
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    more: dict[str, Any] = {} if kind == "svg" else {"pil_kwargs": {"compress_level": 4}}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind])
+        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind], **more)
     return buffer.getvalue()
 
 

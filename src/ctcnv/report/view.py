@@ -13,10 +13,9 @@ from typing import Any
 import pandas as pd
 
 from ctcnv import palette
-from ctcnv.genetest import DOUBTS
 from ctcnv.report import words
 from ctcnv.report.words import known, number, text
-from ctcnv.schema import GENES
+from ctcnv.schema import GENE_DOUBTS, GENES
 
 GENE = "ERBB2"
 SAMPLE_TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
@@ -241,7 +240,7 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     """What a call of ERBB2 means for this sample."""
     call, row = point.track["erbb2_call"], point.erbb2
     shown = words.quantity(row["detectable_copies"], words.copies)
-    if call == "indeterminate" and text(row["reason"]) in DOUBTS:
+    if call == "indeterminate" and text(row["reason"]) in GENE_DOUBTS:
         return [(f"Cannot be told: {text(row['reason'])}. It is not a negative result.", "")]
     if call == "indeterminate":
         could = (
