@@ -114,7 +114,7 @@ def _pdf(
         if not (sample.profile.frame["expected"] > 0).any():
             continue
         drawn[sample.name] = [
-            Picture(plots.render(figure, "png"), f"{sample.name}: {what}")
+            Picture(plots.render(figure, "png", dpi=plots.DPI_ON_PAPER), f"{sample.name}: {what}")
             for figure, what in (
                 (plots.genome(*tables, sample=sample.name), "plasma copy number along the genome"),
                 (plots.chr17(tables[0], tables[1], tables[3], sample=sample.name),
@@ -122,7 +122,7 @@ def _pdf(
             )
         ]  # fmt: skip
     course = Picture(
-        plots.render(plots.course(track.frame, treatments), "png"),
+        plots.render(plots.course(track.frame, treatments), "png", dpi=plots.DPI_ON_PAPER),
         "Tumor fraction and ERBB2 plasma copy number with 95 % intervals; grey bars: limit of "
         "detection of each sample; hollow: not detected, or not to be believed; triangles: days of "
         "treatment, where they were given.",

@@ -28,6 +28,8 @@ NEIGHBOURHOOD_WINDOWS = 150
 #: Expected fragments of a point at the least: 18 % counting noise.
 POINT_FRAGMENTS = 30
 DPI = 200
+#: In a PDF a figure is shrunk to the page's width, so that this gives 200 points an inch of paper.
+DPI_ON_PAPER = 130
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -112,13 +114,13 @@ def chr17(
     return figure
 
 
-def render(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as the bytes of a file, without date or name of the program's version."""
+def render(figure: Figure, kind: Literal["svg", "png"], *, dpi: int = DPI) -> bytes:
+    """The figure as the bytes of a file of ``dpi`` points an inch, without date or version."""
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
     more: dict[str, Any] = {} if kind == "svg" else {"pil_kwargs": {"compress_level": 4}}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind], **more)
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind], **more)
     return buffer.getvalue()
 
 
