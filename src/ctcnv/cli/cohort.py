@@ -113,7 +113,7 @@ def run(args: argparse.Namespace) -> None:
 
 def figures(
     frames: dict[str, pd.DataFrame], trials: pd.DataFrame, use: CohortSettings,
-    treatments: pd.DataFrame | None,
+    treatments: pd.DataFrame | None = None,
 ) -> list[Figure]:  # fmt: skip
     """What the page shows of the cohort; a figure without anything to show is left out."""
     from ctcnv import clinic, outcome
