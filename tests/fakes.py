@@ -386,17 +386,17 @@ def _change(line, row, baseline):
             "erbb2_copies_change": "not_evaluable"} | {"informed": line["informed"]}  # fmt: skip
     if now["status"] == "failed" or first["status"] != "detected":
         why = "this sample failed" if now["status"] == "failed" else "no tumor seen at baseline"
-        part = f"tumor fraction: not evaluable, {why}"
+        part = f"ctDNA fraction: not evaluable, {why}"
     elif now["status"] == "not_detected":
         high = 0.012 / first["fraction"]
         line |= {"ratio": high / 2, "ratio_low": 0.0, "ratio_high": high, "change": "decrease"}
-        part = f"tumor fraction: a fall of at least {1 - high:.0%}"
+        part = f"ctDNA fraction: a fall of at least {1 - high:.0%}"
     else:
         ratio = now["fraction"] / first["fraction"]
         word = "decrease" if ratio < 0.7 else "increase" if ratio > 1.3 else "stable"
         line |= {"ratio": ratio, "ratio_low": ratio * 0.8, "ratio_high": ratio * 1.25,
                  "change": word}  # fmt: skip
-        part = f"tumor fraction: {ratio:.2f} of baseline"
+        part = f"ctDNA fraction: {ratio:.2f} of baseline"
     a, b = baseline["erbb2"], row["erbb2"]
     if a["call"] in ("amplified", "gained") and b["call"] != "failed":
         excess = max(b["pcn"] - 2, 0) / (a["pcn"] - 2)

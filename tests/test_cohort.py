@@ -234,11 +234,11 @@ def test_survival_after_day_21_is_counted_from_day_21() -> None:
     assert early.sum() >= 2, "the case needs early events"
     found = outcome.analyse(people, settings=SETTINGS)
     test = rows(found, analysis="survival by group", outcome="pfs",
-                predictor="change in tumor fraction")  # fmt: skip
+                predictor="change in ctDNA fraction")  # fmt: skip
     assert test["n"].tolist() == [int((~early).sum())]
     assert outcome.LANDMARK in test["note"].iloc[0]
     group = next(g for g in outcome.groups(people, settings=SETTINGS)
-                 if g.name == "change in tumor fraction")  # fmt: skip
+                 if g.name == "change in ctDNA fraction")  # fmt: skip
     time, _, given = outcome.at_risk(people, "pfs", group)
     assert time[given].tolist() == (people["pfs_days"][~early] - 21).tolist()
 

@@ -87,7 +87,7 @@ def test_without_a_clinical_table_there_are_no_statistics(tmp_path: Path) -> Non
     said = words_of(page(frames(None)))
     assert "All analyses" not in said
     assert "Kaplan" not in said
-    assert "Change in tumor fraction" in said
+    assert "Change in ctDNA fraction" in said
 
 
 def test_columns_of_the_clinical_table_are_there_where_it_tells_them(full: str) -> None:

@@ -364,13 +364,26 @@ def test_a_fall_is_judged_by_its_interval(low, high, found):
 
 
 def test_a_fall_that_is_not_known_says_why_and_not_more():
-    why = "tumor fraction: not evaluable, none seen; ERBB2 excess copies: not evaluable"
+    why = "ctDNA fraction: not evaluable, none seen; ERBB2 excess copies: not evaluable"
     row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
                  facts=facts_of(genes=[gene_row()], day=21, reason=why))  # fmt: skip
-    assert row["reason"] == "tumor fraction: not evaluable, none seen"
+    assert row["reason"] == "ctDNA fraction: not evaluable, none seen"
     row = result({"quantity": "fraction_ratio", "at_most": 0.7}, days=[21, 35],
                  facts=facts_of(genes=[gene_row()], day=21, reason=NAN))  # fmt: skip
     assert row["reason"] == "no change can be given"
+
+
+@pytest.mark.parametrize(("high", "found"), [(0.49, "met"), (0.5, "not_evaluable")])
+def test_a_fall_of_the_mean_allele_fraction_is_judged_on_its_own_ratio(high, found):
+    facts = facts_of(genes=[gene_row()], day=63, ratio_low=0.9, ratio_high=1.1, vaf_ratio=0.3,
+                     vaf_ratio_low=0.2, vaf_ratio_high=high)  # fmt: skip
+    names = by_name(facts)
+    assert names["thompson_mean_vaf"] == names["goldberg_half"] == found
+    why = "ctDNA fraction: 0.9 of baseline; mean VAF: not evaluable, no variants are given"
+    row = result({"quantity": "vaf_ratio", "below": 0.5}, days=[21, 35],
+                 facts=facts_of(genes=[gene_row()], day=21, reason=why))  # fmt: skip
+    assert row["result"] == "not_evaluable"
+    assert row["reason"] == "mean VAF: not evaluable, no variants are given"
 
 
 @pytest.mark.parametrize(("day", "shown"), [(0, False), (20, False), (21, True), (35, True),
@@ -404,5 +417,8 @@ def test_the_table_is_of_its_type_and_has_a_row_per_sample_and_criterion():
     table = criteria.criteria([first, later], ALL, settings=USE)
     schema.CRITERIA.check(table)
     of_change = sum(one.days is not None for one in ALL)
-    assert table["sample"].value_counts().to_dict() == {"a": len(ALL) - of_change, "b": len(ALL)}
+    on_21 = sum(one.days is not None and one.days[0] <= 21 <= one.days[1] for one in ALL)
+    assert 2 < on_21 < of_change
+    before = len(ALL) - of_change
+    assert table["sample"].value_counts().to_dict() == {"a": before, "b": before + on_21}
     assert criteria.criteria([], ALL, settings=USE).empty

@@ -60,7 +60,7 @@ def test_the_answer_stands_first(pages):
     text = words_of(pages["responder"])
     head = text[: text.index("Course over time")]
     for said in ("Amplified", "copies per tumor cell", "Plasma copy number", "30\u00a0%",
-                 "Change in tumor fraction at day\u00a021", "Decrease"):  # fmt: skip
+                 "Change in ctDNA fraction at day\u00a021", "Decrease"):  # fmt: skip
         assert " ".join(said.split()) in head
 
 
@@ -138,7 +138,7 @@ def test_a_rise_is_told_as_a_rise():
 
 def test_copies_that_cannot_be_compared_stand_among_what_is_not_evaluable():
     why = "0.78 of baseline per tumor cell, too wide to tell a selective loss"
-    reason = f"tumor fraction: 0.1 of baseline; ERBB2 copies: not evaluable, {why}"
+    reason = f"ctDNA fraction: 0.1 of baseline; ERBB2 copies: not evaluable, {why}"
     track = with_track(CASES["responder"], reason=reason)
     text = words_of(page_of(CASES["responder"], track=track))
     head = text[: text.index("Course over time")]
@@ -454,7 +454,7 @@ def test_a_changed_profile_is_said_and_its_informed_fraction_is_not_shown_as_a_r
     fake = fakes.patient(points=(fakes.Point(0, 0.30), fakes.Point(21, 0.20)))
     why = "changed (p 1e-05), most at chr2:3-90 Mb 6.1 sd above"
     track = with_track(fake, profile="changed", profile_p=1e-5,
-                       reason=f"tumor fraction: 0.5 of baseline; profile: {why}")  # fmt: skip
+                       reason=f"ctDNA fraction: 0.5 of baseline; profile: {why}")  # fmt: skip
     said = words_of(page_of(fake, track=track))
     assert "Not to be believed" in said
     assert "profile has changed" in said
@@ -464,6 +464,6 @@ def test_a_changed_profile_is_said_and_its_informed_fraction_is_not_shown_as_a_r
 
 def test_a_predicted_noise_is_said():
     fake = fakes.patient(points=(fakes.Point(0, 0.30), fakes.Point(21, 0.20)))
-    track = with_track(fake, reason="tumor fraction: 0.5 of baseline; noise: predicted and not "
+    track = with_track(fake, reason="ctDNA fraction: 0.5 of baseline; noise: predicted and not "
                        "measured on normals, because there is no table of normals")  # fmt: skip
     assert "because there is no table of normals." in words_of(page_of(fake, track=track))

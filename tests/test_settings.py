@@ -22,7 +22,7 @@ from ctcnv.model import (
 from tests import plasma
 
 TRACK = {"no_change": 0.3, "false_positive": 0.01, "changed_p": 0.01, "target_day": 21,
-         "window_days": 7}  # fmt: skip
+         "window_days": 7, "min_vaf": 0.003}  # fmt: skip
 
 
 def made(**changes):

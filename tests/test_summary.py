@@ -104,7 +104,7 @@ def test_an_unknown_number_is_null_and_not_zero() -> None:
         lambda s: s["answer"]["first"].update(erbb2_call="positive"),
         lambda s: s["samples"][0]["fraction"].update(fraction="0.1"),
         lambda s: s["samples"][0]["genes"][0].pop("copies"),
-        lambda s: s.update(format="ctcnv.summary/2"),
+        lambda s: s.update(format="ctcnv.summary/1"),
         lambda s: s["samples"].clear(),
         lambda s: s.update(patient="../P01"),
     ],

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from ctcnv import normals as normals_step
 from ctcnv import track as step
 from ctcnv.dispersion import Dispersion
-from ctcnv.schema import NORMALS, TRACK
-from ctcnv.simulate import Tumor
+from ctcnv.mixture import dna_fraction
+from ctcnv.normals import Summed
+from ctcnv.schema import MUTATIONS, NORMALS, TRACK
+from ctcnv.simulate import Tumor, atom_ploidy
 from ctcnv.track import ITSELF, Slope, Template, TimePoint
 from tests import plasma
 
@@ -53,6 +55,10 @@ def tracked(*points, measured=True):
 BASE = functools.partial(point, "base", 0, fraction=0.3)
 
 
+def share_of_dna(fraction, tumor=plasma.AMPLIFIED):
+    return float(dna_fraction(fraction, atom_ploidy(plasma.bins(), tumor)))
+
+
 # --- a patient ---
 
 
@@ -63,8 +69,10 @@ BASE = functools.partial(point, "base", 0, fraction=0.3)
 def test_the_change_of_a_patient_is_found(fraction, seed, change):
     row = tracked(BASE(), point("later", 21, fraction=fraction, seed=seed)).loc["later"]
     assert row["change"] == change
-    assert row["ratio_low"] * 0.9 <= fraction / 0.3 <= row["ratio_high"] * 1.1
-    assert row["ratio"] == pytest.approx(fraction / 0.3, rel=0.1)
+    for name, true in (("ratio", share_of_dna(fraction) / share_of_dna(0.3)),
+                       ("fraction_ratio", fraction / 0.3)):  # fmt: skip
+        assert row[f"{name}_low"] * 0.95 <= true <= row[f"{name}_high"] * 1.05
+        assert row[name] == pytest.approx(true, rel=0.1)
     # pCN - 2 = k (C - P) falls with the tumor's share of the DNA
     assert row["erbb2_change"] == change
 
@@ -130,8 +138,10 @@ def test_a_changed_profile_is_named_and_its_informed_estimate_is_not_believed():
     assert "chr2:" in row["reason"] or "chr11:" in row["reason"]
     # both are detected alone, so that these are compared
     assert "each sample alone because the profile has changed" in row["reason"]
-    np.testing.assert_allclose(row[["ratio_low", "ratio", "ratio_high"]].astype(float),
-                               step.single_ratio(later, BASE()).interval())  # fmt: skip
+    for name, of_dna in (("ratio", True), ("fraction_ratio", False)):
+        found = row[[f"{name}{end}" for end in ("_low", "", "_high")]].astype(float)
+        alone = step.single_ratio(later, BASE(), of_dna=of_dna)
+        np.testing.assert_allclose(found, alone.interval())
 
 
 def test_a_changed_profile_that_is_not_seen_alone_is_not_evaluable():
@@ -342,10 +352,18 @@ def test_segments_are_found_on_the_windows_by_their_middle():
     table = pd.DataFrame({"chrom": ["chr1", "chr1", "chr2"], "start": [0, 16, 0],
                           "end": [16, 35, 40], "ratio": [1.1, 9.0, 1.5],
                           "high": [1.1 + 1.959964 * 0.02, 9.1, 1.6]})  # fmt: skip
-    x, number, error = step.on_windows(table, grid, limit=5.0)
-    np.testing.assert_allclose(x, [0.1, 0.1, NAN, NAN])
-    assert number.tolist() == [0, 0, -1, -1]
-    assert error[0] == pytest.approx(0.02**2)
+    assert step.on_windows(table, grid, limit=5.0).tolist() == [0, 0, -1, -1]
+
+
+def test_the_level_of_a_segment_is_that_of_its_windows_that_are_compared():
+    # segment 7 was cut at 1.7, inside of an amplicon; the windows left of it do not show that
+    library = Summed(np.array([[2, 2, 4]]), np.array([[210.0, 190.0, 480.0]]),
+                     np.array([[200.0, 200.0, 400.0]]))  # fmt: skip
+    counting = Dispersion(np.array([1.0]), np.array([0.0]))
+    made = step.pattern_of(library, np.array([7, 7, 9]), counting)
+    np.testing.assert_allclose(made.deviation, [0.0, 0.0, 0.2])
+    assert made.segment.tolist() == [0, 0, 1]
+    np.testing.assert_allclose(made.error, [1.0 / 400, 1.2 / 400])
 
 
 def test_without_windows_in_common_nothing_can_be_compared():
@@ -442,21 +460,43 @@ def test_limits_of_the_slope_are_told_as_fractions():
 
 def test_the_ratio_of_two_fractions_found_alone_by_hand():
     def alone(name, fraction, status="detected"):
-        grid = pd.DataFrame({"fraction": [fraction], "ploidy": [2.0], "probability": [1.0]})
+        grid = pd.DataFrame({"fraction": [fraction], "ploidy": [4.0], "probability": [1.0]})
         return replace(BASE(), sample=name, grid=grid, fraction={"status": status})
 
-    found = step.single_ratio(alone("A", 0.1), alone("B", 0.4))
-    np.testing.assert_allclose(found.interval(), 0.25)
+    one, two = alone("A", 0.1), alone("B", 0.4)
+    np.testing.assert_allclose(step.single_ratio(one, two, of_dna=False).interval(), 0.25)
+    # 0.1*4 / (0.1*4 + 1.8) over 0.4*4 / (0.4*4 + 1.2)
+    np.testing.assert_allclose(step.single_ratio(one, two, of_dna=True).interval(),
+                               (0.4 / 2.2) / (1.6 / 2.8))  # fmt: skip
     unseen = alone("A", 0.1, "not_detected")
-    assert step.single_ratio(unseen, alone("B", 0.4)) is None
-    assert step.single_ratio(alone("B", 0.4), unseen) is None
+    for of_dna in (True, False):
+        assert step.single_ratio(unseen, two, of_dna=of_dna) is None
+        assert step.single_ratio(two, unseen, of_dna=of_dna) is None
+
+
+@given(st.floats(0.05, 0.8), st.floats(0.01, 0.8), st.floats(1.5, 5))
+def test_the_slope_is_the_ratio_of_the_shares_of_dna_at_whatever_ploidy(then, now, ploidy):
+    k_now, k_then = (t / (t * ploidy + 2 * (1 - t)) for t in (now, then))
+    found = step.slope_ratio(Slope(k_now / k_then, 0.0, 0.0), ITSELF)
+    true = float(dna_fraction(now, ploidy) / dna_fraction(then, ploidy))
+    np.testing.assert_allclose(found, true, rtol=1e-9)
+
+
+def test_another_ploidy_moves_the_ratio_of_fractions_and_not_that_of_dna():
+    # 0.3 of a diploid tumor, or 0.353 of one with a copy more everywhere: the same ratios
+    found = Slope(0.1, 0.0, 0.0)
+    right, wrong = (step.fraction_ratio(found, ITSELF, template_of(t, p)).interval()[1]
+                    for t, p in ((0.3, 2.0), (0.3 / 0.85, 3.0)))  # fmt: skip
+    assert right == pytest.approx(0.1)
+    assert wrong == pytest.approx(0.1 * 0.85 / (1 - 0.015))
+    np.testing.assert_allclose(step.slope_ratio(found, ITSELF), 0.1)
 
 
 # --- words ---
 
 
 def word(low, middle, high):
-    return step.classify(np.array([low, middle, high]), of="tumor fraction", unknown="because",
+    return step.classify(np.array([low, middle, high]), of="ctDNA fraction", unknown="because",
                          settings=SETTINGS)  # fmt: skip
 
 
@@ -484,7 +524,7 @@ def test_words_at_their_boundaries(low, middle, high, change):
 
 
 def test_an_unknown_ratio_is_not_evaluable_with_the_reason():
-    assert word(NAN, NAN, NAN) == ("not_evaluable", "tumor fraction: not evaluable, because")
+    assert word(NAN, NAN, NAN) == ("not_evaluable", "ctDNA fraction: not evaluable, because")
 
 
 def test_a_fall_that_may_be_complete_is_told_by_its_least_size():
@@ -499,7 +539,7 @@ def test_a_fall_that_may_be_complete_is_told_by_its_least_size():
 def test_every_ratio_has_a_word(values):
     change, reason = word(*values)
     assert change in TRACK.columns[[c.name for c in TRACK.columns].index("change")].choices
-    assert reason.startswith("tumor fraction: ")
+    assert reason.startswith("ctDNA fraction: ")
 
 
 # --- ERBB2 ---
@@ -554,7 +594,8 @@ def test_the_probability_of_a_fall_by_hand():
 def amplicon(now, then, beta, se=0.0):
     """ERBB2 of two plasma copy numbers, and the slope of the later sample on the baseline."""
     erbb2_spread = step.erbb2_ratio(erbb2(now, 1e-6), erbb2(then, 1e-6))
-    return step.amplicon_ratio(Slope(beta, se, 0.0, profile="same"), ITSELF, erbb2_spread)
+    found = Slope(beta, se, 0.0, profile="same")
+    return step.amplicon_ratio(step.Spread.of(step.slope_ratio(found, ITSELF)), erbb2_spread)
 
 
 def test_copies_that_fall_with_the_tumor_are_unchanged_and_faster_are_a_selective_loss():
@@ -600,7 +641,8 @@ def test_what_is_not_seen_is_censored_at_the_limit_of_detection_of_this_sample()
     assert row["censored"]
     assert row["ratio_low"] == 0
     base = tracked(BASE()).loc["base"]
-    assert row["ratio_high"] == pytest.approx(row["informed_lod"] / base["fraction"], rel=0.15)
+    for name in ("ratio_high", "fraction_ratio_high"):
+        assert row[name] == pytest.approx(row["informed_lod"] / base["fraction"], rel=0.15)
     assert row["change"] == "decrease"
     at_least = int(100 * (1 - row["ratio_high"]))
     assert f"a fall of at least {at_least} %" in row["reason"]
@@ -612,3 +654,59 @@ def test_samples_of_one_day_have_a_row_each_against_the_same_baseline():
     assert table.index.tolist() == ["base", "again", "later"]
     assert table["ratio"].loc["again"] == table["ratio"].loc["later"]
     assert table["change"].tolist() == ["baseline", "decrease", "decrease"]
+
+
+# --- what mutations add ---
+
+
+def with_mutations(of, vaf, *, depth=2000, p_clonal=0.95):
+    """A time point whose four mutations lie on two copies."""
+    rows = [
+        dict.fromkeys(MUTATIONS.names, NAN) | {
+            "chrom": "chr2", "start": i, "end": i + 1, "ref": "C", "alt": "T", "depth": depth,
+            "alt_reads": round(depth * vaf), "vaf": vaf, "used": True, "ratio": 1.0,
+            "p_clonal": p_clonal, "gene": None, "protein": None, "origin": None, "reason": None,
+        } for i in range(4)
+    ]  # fmt: skip
+    return replace(of, mutations=MUTATIONS.check(pd.DataFrame(rows, columns=MUTATIONS.names)))
+
+
+def with_mutations_tracked(vaf, **changes):
+    base = with_mutations(BASE(), 0.15, **changes)
+    later = with_mutations(point("later", 21, fraction=0.1, seed=6), vaf, **changes)
+    made = step.track([base, later], settings=SETTINGS, normals=normals(),
+                      mutations=plasma.SETTINGS["mutations"])  # fmt: skip
+    return TRACK.check(made).set_index("sample").loc["later"]
+
+
+def test_mutations_that_agree_sharpen_the_change():
+    alone = tracked(BASE(), point("later", 21, fraction=0.1, seed=6)).loc["later"]
+    both = with_mutations_tracked(0.05, depth=20000)
+    assert "mutations: 4 mutations have a part in the change" in both["reason"]
+    for name in ("ratio", "fraction_ratio"):
+        width = both[f"{name}_high"] - both[f"{name}_low"]
+        assert width < alone[f"{name}_high"] - alone[f"{name}_low"]
+        assert both[f"{name}_low"] < both[name] < both[f"{name}_high"]
+    # the informed fraction is that of copy number alone
+    assert both["informed"] == alone["informed"]
+
+
+def test_mutations_that_change_in_another_way_have_no_part():
+    alone = tracked(BASE(), point("later", 21, fraction=0.1, seed=6)).loc["later"]
+    # not of the tumor: as many reads as before, while copy number fell to a third
+    both = with_mutations_tracked(0.15)
+    assert "mutations: 4 mutations changed in another way than copy number" in both["reason"]
+    assert both["ratio"] == alone["ratio"]
+    assert both["amplicon_ratio"] == alone["amplicon_ratio"]
+
+
+def test_what_mutations_say_joins_the_slope_as_a_product():
+    # a slope of 0.2 +- 0.04 and a sharp likelihood at 0.15 of the same width: half-way
+    class Sharp:
+        def at(self, change):
+            return np.exp(-0.5 * ((change - 0.15) / 0.04) ** 2)
+
+    found = Slope(0.2, 0.04, 0.0, profile="same")
+    low, middle, high = step.joined(found, ITSELF, Sharp()).interval()
+    assert middle == pytest.approx(0.175, abs=0.002)
+    assert high - low == pytest.approx(2 * 1.96 * 0.04 / np.sqrt(2), rel=0.05)

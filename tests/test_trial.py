@@ -81,7 +81,7 @@ def trials(effect: float) -> list[pd.DataFrame]:
 
 
 #: Questions that the law of a trial answers.
-QUESTIONS = (("roc", "ERBB2 copies", "response"), ("roc", "fall in tumor fraction", "response"),
+QUESTIONS = (("roc", "ERBB2 copies", "response"), ("roc", "fall in ctDNA fraction", "response"),
              ("hazard", "log2 ERBB2 copies", "pfs"))  # fmt: skip
 
 
@@ -224,10 +224,10 @@ def test_a_trial_runs_through_every_step_and_copies_and_change_come_out(ran: Pat
     seen = both[both["status"] == "detected"]
     assert len(seen) == 5
     assert np.log2(seen["fraction"] / seen["baseline_true"]).abs().max() < 0.5
-    compared = seen[seen["follow_up_ratio"].notna()]
+    compared = seen[seen["follow_up_fraction_ratio"].notna()]
     assert len(compared) >= 4
-    inside = compared["ratio"].between(compared["follow_up_ratio_low"],
-                                       compared["follow_up_ratio_high"])  # fmt: skip
+    inside = compared["ratio"].between(compared["follow_up_fraction_ratio_low"],
+                                       compared["follow_up_fraction_ratio_high"])  # fmt: skip
     assert inside.sum() >= len(compared) - 1
     order = both[["copies", "erbb2_copies"]].rank()
     assert (order["copies"] - order["erbb2_copies"]).abs().max() <= 1

@@ -19,6 +19,7 @@ from scipy.special import ndtri
 from ctcnv import fraction, informed, normals, palette, segment, track
 from ctcnv.dispersion import Dispersion
 from ctcnv.io import tables
+from ctcnv.mixture import dna_fraction
 from ctcnv.normalize import Reference, expectation, normalize, sample_dispersion
 from ctcnv.pon import Factors, leave_one_out, measured_dispersion, panel_of
 from ctcnv.schema import (
@@ -219,16 +220,19 @@ def series(
         for i, (_, level, values) in enumerate(later)
     ]
     table = track.track([base, *points], settings=USE["track"], normals=made.normals)
+    ploidy = float(copies.mean())
     limit = poisson_limit(fragments, copies, false_positive=USE["track"].false_positive)
     return [
         {
             "baseline": number, "depth": depth, "kind": kind, "truth": level, "base": truth,
             "msd": float(np.mean((copies - copies.mean()) ** 2)), "poisson": limit,
             "found_base": float(table["fraction"].iloc[0]),
+            # of two samples of one tumor, in what was drawn
+            "true_ratio": float(dna_fraction(level, ploidy) / dna_fraction(truth, ploidy)),
             **{name: line[name] for name in (
                 "informed", "informed_low", "informed_high", "informed_p", "informed_lob",
                 "informed_lod", "profile", "profile_p", "ratio", "ratio_low", "ratio_high",
-                "change")},
+                "fraction_ratio", "fraction_ratio_low", "fraction_ratio_high", "change")},
         }
         for (kind, level, _), line in zip(later, table.iloc[1:].to_dict("records"), strict=True)
     ]  # fmt: skip
@@ -391,14 +395,29 @@ def share(found: NDArray[np.bool_] | pd.Series) -> str:
     return rate(int(np.sum(found)), len(found))
 
 
+#: A baseline whose fraction is further off than this share was given another ploidy.
+PLOIDY_RIGHT = 0.1
+
+
+def _mean(part: pd.DataFrame, *, right: bool) -> str:
+    """Mean found over true ratio of tumor fractions, and of how many."""
+    some = part.loc[part["ploidy_right"] == right, "fractions_off"]
+    return f"{some.mean():.3f} (n = {len(some)})"
+
+
 def chapter(rows: pd.DataFrame) -> str:
     """Detection, limits, coverage and false alarms of the simulated series."""
     same = rows[rows["kind"] == "same"]
-    true = same["truth"] / same["base"]
+    true, of_fractions = same["true_ratio"], same["truth"] / same["base"]
     same = same.assign(
         seen=same["informed_p"] <= USE["track"].false_positive,
         holds=(same["informed_low"] <= same["truth"]) & (same["truth"] <= same["informed_high"]),
         ratio_holds=(same["ratio_low"] <= true) & (true <= same["ratio_high"]),
+        fractions_hold=(same["fraction_ratio_low"] <= of_fractions)
+        & (of_fractions <= same["fraction_ratio_high"]),
+        ratio_off=same["ratio"] / true,
+        fractions_off=same["fraction_ratio"] / of_fractions,
+        ploidy_right=np.abs(same["found_base"] / same["base"] - 1) <= PLOIDY_RIGHT,
         alarm=same["profile"] == "changed",
     )
     believed = same[~same["alarm"]]
@@ -427,7 +446,14 @@ def chapter(rows: pd.DataFrame) -> str:
     lines += [
         f"- without tumor, called seen: {share(none['seen'])}; above the limit of blank (5 % are "
         f"promised): {share(none['informed'] > none['informed_lob'])}",
-        f"- ratio to baseline, interval holds the truth: {share(some['ratio_holds'])}",
+        f"- ratio of ctDNA fractions to baseline, interval holds the truth: "
+        f"{share(some['ratio_holds'])}; ratio of tumor fractions: {share(some['fractions_hold'])}",
+        *(
+            f"- mean found over true at {level:g}: ctDNA fractions {part['ratio_off'].mean():.3f}; "
+            f"tumor fractions {_mean(part, right=True)} where the baseline's fraction was right, "
+            f"{_mean(part, right=False)} where it was given another ploidy"
+            for level, part in some[some["truth"] >= 0.03].groupby("truth")
+        ),
         f"- unchanged profile called changed (at most 1 % is promised): {share(same['alarm'])}",
     ]
     new = rows[rows["kind"] == "changed"]
@@ -487,13 +513,13 @@ def draw(rows: pd.DataFrame) -> Figure:
         for column, style in (("informed_lod", "--"), ("poisson", ":")):
             left.axvline(float(part[column].median()), color=colour, linestyle=style, linewidth=1)
         some = part[(part["truth"] > 0.005) & part["ratio"].notna()]
-        right.scatter(some["truth"] / some["base"], some["ratio"], s=8, color=colour, alpha=0.5)
+        right.scatter(some["true_ratio"], some["ratio"], s=8, color=colour, alpha=0.5)
     left.set_xscale("log")
     left.set_xlabel("tumor fraction of the follow-up")
     left.set_ylabel("seen, %")
     left.legend(title="depth", loc="center right", frameon=False)
     right.plot([0, 0.5], [0, 0.5], color=palette.MUTED, linewidth=1)
-    right.set_xlabel("true ratio to baseline")
+    right.set_xlabel("true ratio of ctDNA fractions to baseline")
     right.set_ylabel("estimated ratio")
     for axis in (left, right):
         axis.spines[["top", "right"]].set_visible(False)

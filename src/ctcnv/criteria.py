@@ -7,7 +7,6 @@ to tell copies, or where the sample could not have shown what the rule asks for.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -37,10 +36,12 @@ COMPARISONS: dict[str, tuple[str, Callable[[Any, float], Any]]] = {
 }
 #: Quantities of the joint posterior of copies, tumor fraction and ploidy.
 POSTERIOR = ("copies", "reference_ratio", "ploidy_ratio")
-NUMBERS = ("pcn", *POSTERIOR, "width", "fraction_ratio")
+NUMBERS = ("pcn", *POSTERIOR, "width", "fraction_ratio", "vaf_ratio")
 QUANTITIES = (*NUMBERS, "call", "wild_type", "cleared")
 #: Quantities of the change from baseline: rules on them name the days they are made for.
-OF_CHANGE = ("fraction_ratio", "cleared")
+OF_CHANGE = ("fraction_ratio", "vaf_ratio", "cleared")
+#: Ratios to baseline: the column of the track, and how the part of its reason begins.
+RATIOS = {"fraction_ratio": ("ratio", "ctDNA fraction: "), "vaf_ratio": ("vaf_ratio", "mean VAF: ")}
 #: Quantities in words, for reasons.
 WORDS = {
     "pcn": "plasma copies",
@@ -48,8 +49,6 @@ WORDS = {
     "reference_ratio": "over the rest of the chromosome",
     "ploidy_ratio": "over the ploidy",
 }
-#: How the part of the track's reason begins that is about the tumor fraction.
-OF_FRACTION = re.compile("tumor fraction: ")
 SIGNIFICANT = ("amplified", "gained", "lost")
 TISSUE = "made on tissue: a tissue threshold is not a plasma threshold"
 QUANTILES = np.array([0.025, 0.5, 0.975])
@@ -304,9 +303,9 @@ def measured(
     quantity: str, facts: Facts, gene: Row | None, posterior: Posterior | None
 ) -> tuple[float, float, float]:
     """Low, value and high of a quantity; NaN where it is not known or has none."""
-    if quantity == "fraction_ratio":
-        track = facts.track
-        return float(track["ratio_low"]), float(track["ratio"]), float(track["ratio_high"])
+    if quantity in RATIOS:
+        track, name = facts.track, RATIOS[quantity][0]
+        return float(track[f"{name}_low"]), float(track[name]), float(track[f"{name}_high"])
     if gene is None or quantity not in NUMBERS:
         return NAN, NAN, NAN
     if quantity == "pcn":
@@ -414,7 +413,7 @@ def _single(
     if one.quantity == "wild_type":
         found, why = mutated(facts, one.names, settings=settings)
         return Judged(None if found is None else not found, NAN, why)
-    if one.quantity == "fraction_ratio":
+    if one.quantity in RATIOS:
         return _of_ratio(one, facts.track)
     if gene is None:
         return Judged(None, NAN, "the gene was not tested")
@@ -455,7 +454,8 @@ def _of_width(one: Condition, gene: Row) -> Judged:
 
 def _of_ratio(one: Condition, track: Row) -> Judged:
     """A change from baseline, by its interval: it must lie on one side of the limit."""
-    low, high = float(track["ratio_low"]), float(track["ratio_high"])
+    name, begins = RATIOS[one.quantity]
+    low, high = float(track[f"{name}_low"]), float(track[f"{name}_high"])
     said = f"ratio {low:.2g} to {high:.2g}"
     falls = one.how in ("at_most", "below")
     if np.isfinite(high) and one.holds(high) and falls:
@@ -467,6 +467,7 @@ def _of_ratio(one: Condition, track: Row) -> Judged:
         return Judged(False, NAN, said)
     if np.isnan(low) and np.isnan(high):
         told = track["reason"]
-        why = told if isinstance(told, str) else "no change can be given"
-        return Judged(None, NAN, next(filter(OF_FRACTION.match, why.split("; ")), why))
+        parts = told.split("; ") if isinstance(told, str) else []
+        why = [part for part in parts if part.startswith(begins)] or parts[:1]
+        return Judged(None, NAN, why[0] if why else "no change can be given")
     return Judged(None, NAN, f"{said}: the interval holds the limit")

@@ -20,7 +20,7 @@ from scipy.special import betainc, betaincc, ndtr, ndtri
 from ctcnv.dispersion import Dispersion
 from ctcnv.extents import Chromosome, Explained, explain
 from ctcnv.model import GenesSettings
-from ctcnv.schema import chrom_key
+from ctcnv.schema import GENE_DOUBTS, chrom_key
 from ctcnv.segment import Z95
 
 Array = NDArray[np.float64]
@@ -50,10 +50,7 @@ FIRST = "ERBB2"
 NAN = float("nan")
 #: Why a gene is neither changed nor unchanged for sure: a change that a variant of the germline
 #: would show as well; one of a part of the gene; one beside it.
-NARROW = "the change is narrower than the gene, as one of the germline may be"
-PARTIAL = "a part of the gene differs from the rest of it"
-BESIDE = "a change beside the gene may reach into it"
-DOUBTS = (NARROW, PARTIAL, BESIDE)
+NARROW, PARTIAL, BESIDE = DOUBTS = GENE_DOUBTS
 
 
 @dataclass(frozen=True)

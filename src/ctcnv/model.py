@@ -306,6 +306,7 @@ class TrackSettings(Settings):
     changed_p: Rate
     target_day: Whole
     window_days: Whole
+    min_vaf: Rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -68,7 +68,7 @@ def groups(patients: pd.DataFrame, *, settings: CohortSettings) -> list[Group]:
     found.append(Group("ERBB2 call", amplified, ("amplified", "not amplified")))
     copies = patients["erbb2_copies"].to_numpy(dtype=float)
     found += [above(copies, threshold, name="ERBB2 copies") for threshold in settings.copies]
-    for column, name in (("change", "tumor fraction"), ("erbb2_change", "ERBB2 excess copies")):
+    for column, name in (("change", "ctDNA fraction"), ("erbb2_change", "ERBB2 excess copies")):
         labels = np.array(
             [None if label in (None, "baseline", "not_evaluable")
              else "decrease" if label == "decrease" else "no decrease"
@@ -157,7 +157,7 @@ def scores(patients: pd.DataFrame) -> dict[str, Array]:
     """What responders are ranked by: more copies, and a deeper fall at the target day."""
     return {
         "ERBB2 copies": patients["erbb2_copies"].to_numpy(dtype=float),
-        "fall in tumor fraction": -patients["follow_up_ratio"].to_numpy(dtype=float),
+        "fall in ctDNA fraction": -patients["follow_up_ratio"].to_numpy(dtype=float),
         "fall in ERBB2 excess copies": -patients["follow_up_erbb2_ratio"].to_numpy(dtype=float),
     }
 

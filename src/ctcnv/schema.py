@@ -25,6 +25,12 @@ NAME_LENGTH = 100
 
 FRACTION_STATUS = ("detected", "not_detected", "failed")
 GENE_CALL = ("amplified", "gained", "neutral", "lost", "indeterminate", "failed")
+#: Why a gene is indeterminate that did change: as a germline variant would, in part, or beside it.
+GENE_DOUBTS = (
+    "the change is narrower than the gene, as one of the germline may be",
+    "a part of the gene differs from the rest of it",
+    "a change beside the gene may reach into it",
+)
 TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
 TRACK_COPIES = ("baseline", "unchanged", "selective_loss", "selective_gain", "not_evaluable")
 TRACK_IDENTITY = ("baseline", "same", "different", "not_evaluable")
@@ -420,7 +426,7 @@ def _falls(prefix: str, of: str) -> tuple[Column, ...]:
 
 
 TRACK = Table(
-    "track", 3,
+    "track", 4,
     (
         Column("sample", "text", "sample name"),
         Column("day", "int", "day relative to the first dose; baseline is at or below 0", "days"),
@@ -448,13 +454,27 @@ TRACK = Table(
                choices=TRACK_PROFILE),
         Column("profile_p", "float", "p-value of the region that deviates most from the template's "
                "profile, corrected for the number of regions", "probability", nullable=True),
-        Column("ratio", "float", "tumor fraction over that of the baseline", "ratio",
-               nullable=True),
+        Column("ratio", "float", "share of the DNA that comes from tumor cells (ctDNA fraction) "
+               "over that of the baseline, at whatever ploidy", "ratio", nullable=True),
         Column("ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
         Column("ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
-        *_falls("", "tumor fraction"),
+        *_falls("", "share of DNA from tumor cells"),
         Column("censored", "bool", "whether the tumor is not seen in this sample: `ratio_high` is "
                "then at least its informed limit of detection over the baseline, `ratio_low` 0"),
+        Column("fraction_ratio", "float", "tumor fraction over that of the baseline, with the "
+               "doubt about the ploidy", "ratio", nullable=True),
+        Column("fraction_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
+        Column("fraction_ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
+        Column("vaf", "float", "mean allele fraction of the baseline's mutations; empty when one "
+               "of them is not listed with its reads in this sample", "fraction", nullable=True),
+        Column("vaf_low", "float", "lower 95 % bound, of independent molecules", "fraction",
+               nullable=True),
+        Column("vaf_high", "float", "upper 95 % bound", "fraction", nullable=True),
+        Column("vaf_n", "int", "mutations of that mean", nullable=True),
+        Column("vaf_ratio", "float", "mean allele fraction over that of the baseline", "ratio",
+               nullable=True),
+        Column("vaf_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
+        Column("vaf_ratio_high", "float", "upper 95 % bound", "ratio", nullable=True),
         Column("erbb2_call", "text", "ERBB2 call of the sample", choices=GENE_CALL),
         Column("erbb2_pcn", "float", "ERBB2 plasma copy number", "copies", nullable=True),
         Column("erbb2_pcn_low", "float", "lower 95 % bound", "copies", nullable=True),
@@ -477,7 +497,8 @@ TRACK = Table(
         Column("erbb2_copies_change", "text", "change in ERBB2 copies per tumor cell: "
                "selective_loss: the amplified clone fell more than the rest of the tumor; "
                "not_evaluable: no tumor is seen, or too wide to tell", choices=TRACK_COPIES),
-        Column("change", "text", "change from baseline in tumor fraction", choices=TRACK_CHANGE),
+        Column("change", "text", "change from baseline in the share of DNA from tumor cells",
+               choices=TRACK_CHANGE),
         Column("erbb2_change", "text", "change from baseline in ERBB2 excess copies",
                choices=TRACK_CHANGE),
         Column("identity", "text", "whether the sample is of the person of the baseline, by sex, "
@@ -623,7 +644,7 @@ QC = Table(
 )  # fmt: skip
 
 COHORT_SAMPLES = Table(
-    "cohort_samples", 1,
+    "cohort_samples", 2,
     (
         Column("patient", "text", "patient"),
         *TRACK.columns,
@@ -658,7 +679,7 @@ CLINICAL = (
 )  # fmt: skip
 
 COHORT_PATIENTS = Table(
-    "cohort_patients", 1,
+    "cohort_patients", 2,
     (
         Column("patient", "text", "patient"),
         Column("samples", "int", "plasma samples"),
@@ -670,7 +691,8 @@ COHORT_PATIENTS = Table(
         Column("follow_up_sample", "text", "sample nearest to track.target_day, at most "
                "track.window_days away; this and what follows of it is empty without one",
                nullable=True),
-        *_of_track("follow_up_", "day", "ratio", "ratio_low", "ratio_high", "erbb2_ratio",
+        *_of_track("follow_up_", "day", "ratio", "ratio_low", "ratio_high", "fraction_ratio",
+                   "fraction_ratio_low", "fraction_ratio_high", "erbb2_ratio",
                    "erbb2_ratio_low", "erbb2_ratio_high", "change", "erbb2_change"),
         *CLINICAL,
         Column("responder", "bool", "true: CR or PR; false: SD, PD or NE; empty when no response "

@@ -44,7 +44,8 @@ CONFIG = {
     ("sites", "sites"): "sites",
 }
 #: The same whatever the table: a cohort has a clinical table, criteria have rules.
-ANYWHERE = {"clinical": "clinical", "rules": "rules", "samples": "samples"}
+ANYWHERE = {"clinical": "clinical", "rules": "rules", "samples": "samples",
+            "treatments": "treatments"}  # fmt: skip
 #: Columns of the sample sheet that name them.
 SHEET = {"variants": "variants", "table": "counts"}
 

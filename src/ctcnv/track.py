@@ -7,7 +7,9 @@ fraction of every other time point is a one-parameter fit of its ratios on that 
     beta = k_t / k_1,   k = T / (T*P + 2*(1-T))
 
 carries the fraction T_t = 2*k_t / (1 - k_t*(P-2)) through the template's whole posterior of (T, P).
-Where the tumor's profile has changed, the slope is not believed.
+With P*k the share of the DNA that comes from tumor cells, the slope is the ratio of these shares at
+whatever ploidy, which depth alone often cannot tell; the ratio of fractions needs it. Where the
+tumor's profile has changed, the slope is not believed.
 """
 
 from __future__ import annotations
@@ -23,14 +25,16 @@ from scipy.special import ndtri, stdtrit
 
 from ctcnv import informed as informed_step
 from ctcnv import normals as normals_step
+from ctcnv import vafs
 from ctcnv.dispersion import Dispersion
 from ctcnv.informed import KNOWN, MIN_NORMALS, Healthy, Pattern
-from ctcnv.mixture import ratio_of
-from ctcnv.model import TrackSettings
+from ctcnv.mixture import dna_fraction, ratio_of
+from ctcnv.model import MutationsSettings, TrackSettings
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import weighted_quantile
 from ctcnv.schema import TRACK, is_autosome
 from ctcnv.segment import Z95
+from ctcnv.vafs import Likelihood
 from ctcnv.waves import usable
 
 Array = NDArray[np.float64]
@@ -46,6 +50,8 @@ MAX_COPIES = 8.0
 #: Sixty, so that 0.025 and 0.975 are the middles of two of them and ties do not move the interval.
 CENTRES = (np.arange(60) + 0.5) / 60
 NODES = ndtri(CENTRES)
+#: The same where mutations sharpen a ratio, so that enough of them are left.
+FINE = (np.arange(300) + 0.5) / 300
 #: Posterior cells of the template below this share of the largest are left out.
 CELL_FLOOR = 1e-3
 QUANTILES = np.array([0.025, 0.5, 0.975])
@@ -56,7 +62,8 @@ NONE = np.full(3, np.nan)
 
 @dataclass(frozen=True)
 class TimePoint:
-    """The tables of one sample; ``fraction`` and ``erbb2`` are rows as mappings."""
+    """The tables of one sample; ``fraction`` and ``erbb2`` are rows as mappings, ``mutations`` is
+    None where none are known."""
 
     sample: str
     day: int
@@ -66,6 +73,7 @@ class TimePoint:
     segments: pd.DataFrame
     grid: pd.DataFrame
     dispersion: Dispersion
+    mutations: pd.DataFrame | None = None
 
     @property
     def failed(self) -> bool:
@@ -162,12 +170,14 @@ class Shared:
 
 
 def track(
-    points: Sequence[TimePoint], *, settings: TrackSettings, normals: pd.DataFrame | None = None
-) -> pd.DataFrame:
+    points: Sequence[TimePoint], *, settings: TrackSettings, normals: pd.DataFrame | None = None,
+    mutations: MutationsSettings | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """The TRACK table of one patient, sorted by day.
 
     normals : the panel's NORMALS table; without it, or with fewer than ``MIN_NORMALS`` normals, the
     noise of the informed estimate is predicted from the over-dispersion, and the reason says so.
+    mutations : how mutations are read; without it they have no part in the change.
     Raises ValueError when there is no time point, a sample is given twice, or the normals are not
     on common windows.
     """
@@ -183,7 +193,16 @@ def track(
     slopes, unmeasured = project(ordered, template, normals=normals, settings=settings)
     of_base = slopes[base.sample]
     rows = [
-        _row(point, slopes[point.sample], base, of_base, template, unmeasured, settings=settings)
+        _row(
+            point,
+            slopes[point.sample],
+            base,
+            of_base,
+            template,
+            unmeasured,
+            settings=settings,
+            mutations=mutations,
+        )
         for point in ordered
     ]
     return pd.DataFrame(rows, columns=TRACK.names)
@@ -243,23 +262,36 @@ def ratio_limit(cells: pd.DataFrame) -> float:
     return float(ratio_of(MAX_COPIES, float(best["fraction"]), float(best["ploidy"])))
 
 
-def on_windows(
-    segments: pd.DataFrame, grid: Grid, *, limit: float
-) -> tuple[Array, NDArray[np.int64], Array]:
-    """Deviation of the segment at the middle of each window, the segment's number, each (n,), and
-    the variance of every segment (segments,). NaN and -1 without a segment or in an amplicon."""
+def on_windows(segments: pd.DataFrame, grid: Grid, *, limit: float) -> NDArray[np.int64]:
+    """Number of the segment at the middle of each window, (n,); -1 without one or in an amplicon
+    (a ratio above ``limit``)."""
     middle = (grid.start + grid.end) // 2
-    x = np.full(len(grid), np.nan)
     number = np.full(len(grid), -1, dtype=np.int64)
     table = segments[is_autosome(segments["chrom"])]
-    ratio, high = table["ratio"].to_numpy(dtype=float), table["high"].to_numpy(dtype=float)
+    ratio = table["ratio"].to_numpy(dtype=float)
     places = zip(table["chrom"], table["start"], table["end"], strict=True)
     for k, (chrom, start, end) in enumerate(places):
         if not ratio[k] <= limit:
             continue
         inside = (grid.chrom == chrom) & (middle >= start) & (middle < end)
-        x[inside], number[inside] = ratio[k] - 1, k
-    return x, number, ((high - ratio) / Z95) ** 2
+        number[inside] = k
+    return number
+
+
+def pattern_of(library: Summed, number: NDArray[np.int64], dispersion: Dispersion) -> Pattern:
+    """The template's segments on windows; library (1, n), number (n,) of the segment of each.
+
+    A segment's level is that of its windows that are compared: a segment that ends inside of an
+    amplicon has a ratio that the windows left of it do not have.
+    """
+    inside = np.unique(number, return_inverse=True)[1]
+    observed, expected, atoms = (
+        np.bincount(inside, values[0])
+        for values in (library.observed, library.expected, library.atoms)
+    )
+    level = observed / expected
+    error = dispersion.variance(expected, atoms, level)
+    return Pattern(level[inside] - 1, inside, error, library)
 
 
 def share_windows(
@@ -281,8 +313,8 @@ def share_windows(
     window = normals_step.window_of(points[0].profile, grid)
     found = {p.sample: normals_step.sums(p.profile, window, len(grid)) for p in points}
     chosen = next(p for p in points if p.sample == template.sample)
-    x, number, error = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
-    keep = np.isfinite(x)
+    number = on_windows(template.segments, grid, limit=ratio_limit(chosen.grid))
+    keep = number >= 0
     for one in found.values():
         keep &= usable(one)
     if seen is not None:
@@ -298,10 +330,9 @@ def share_windows(
     at = at[~focal]
     if len(at) < MIN_WINDOWS:
         return None
-    kept, inside = np.unique(number[at], return_inverse=True)
     grid = grid.subset(at)
     libraries = {name: one.subset(at) for name, one in found.items()}
-    pattern = Pattern(x[at], inside, error[kept], libraries[template.sample])
+    pattern = pattern_of(libraries[template.sample], number[at], chosen.dispersion)
     if seen is None:
         return Shared(grid, libraries, pattern, None, unmeasured)
     return Shared(grid, libraries, pattern, informed_step.healthy(seen.subset(at), grid.chrom), "")
@@ -390,8 +421,11 @@ def informed_fraction(
     return value, np.broadcast_to(template.weight[:, None] / len(nodes), value.shape)
 
 
-def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Spread:
-    """The fraction over that of the baseline, from the joint posterior.
+def fraction_ratio(
+    found: Slope, of_base: Slope, template: Template, also: Likelihood | None = None
+) -> Spread:
+    """The fraction over that of the baseline, from the joint posterior; ``also`` what mutations say
+    of the ratio of the slopes.
 
     The template's own error moves the slopes of all other samples alike and leaves their ratio; it
     counts when one of the two is the template.
@@ -401,33 +435,66 @@ def fraction_ratio(found: Slope, of_base: Slope, template: Template) -> Spread:
     then, _ = informed_fraction(of_base, template, template_error=counts)
     ratio = now[:, :, None] / np.maximum(then[:, None, :], 1e-9)
     joint = np.broadcast_to(template.weight[:, None, None], ratio.shape)
+    if also is not None:
+        joint = joint * also.at(slope_ratio(found, of_base)).reshape(ratio.shape[1:])
     return Spread(ratio.ravel(), joint.ravel())
 
 
-def slope_ratio(found: Slope, of_base: Slope) -> Array:
-    """Equally likely values of the slope over that of the baseline, k_t / k_0, for whatever ploidy.
+def slope_ratio(found: Slope, of_base: Slope, centres: Array = CENTRES) -> Array:
+    """Equally likely values of the slope over that of the baseline, k_t / k_0: the ratio of the
+    shares of DNA from tumor cells, k*P, at whatever ploidy.
 
-    Slopes without error have one value; a baseline that may be none is the smallest positive.
+    Slopes without error have one value; a baseline that may be none is the smallest positive. The
+    template's own error counts as in :func:`fraction_ratio`.
     """
     counts = "template" in (found.profile, of_base.profile)
     values = []
     for one in (found, of_base):
         se = float(np.hypot(one.se, one.beta * one.template_error if counts else 0.0))
-        nodes = stdtrit(one.df, CENTRES) if se > 0 else np.zeros(1)
+        nodes = stdtrit(one.df, centres) if se > 0 else np.zeros(1)
         values.append(np.maximum(one.beta + se * nodes, 0.0))
     now, then = values
     return np.asarray((now[:, None] / np.maximum(then[None, :], 1e-9)).ravel())
 
 
-def amplicon_ratio(found: Slope, of_base: Slope, erbb2: Spread) -> Spread:
+def amplicon_ratio(of_dna: Spread, erbb2: Spread) -> Spread:
     """Excess of ERBB2 per tumor cell over that of the baseline.
 
     pCN - 2 = 2 k (C - P), so that  (C_t - P) / (C_0 - P) = R_pCN / (k_t / k_0).  The slope is
-    fitted without amplicons, so that the errors of the two are independent.
+    fitted without amplicons, so that the errors of the two are independent. of_dna : k_t / k_0.
     """
-    slopes = np.maximum(np.quantile(slope_ratio(found, of_base), CENTRES), 1e-9)
+    slopes = np.maximum(weighted_quantile(of_dna.values, of_dna.weight, CENTRES), 1e-9)
     ratio = np.quantile(erbb2.values, CENTRES)[:, None] / slopes[None, :]
     return Spread(ratio.ravel(), np.ones(ratio.size))
+
+
+def joined(found: Slope, of_base: Slope, also: Likelihood) -> Spread:
+    """The ratio of the slopes with what mutations say of it, which may be much sharper."""
+    values = slope_ratio(found, of_base, FINE)
+    return Spread(values, also.at(values))
+
+
+def also_by_mutations(
+    point: TimePoint, base: TimePoint, spread: Spread, *, settings: MutationsSettings | None
+) -> tuple[Likelihood | None, list[str]]:
+    """What the mutations of both samples add to the ratio ``spread``, None where they add nothing,
+    and that in words.
+
+    Agreement is the mean likelihood of the mutations over the ratio's distribution, over that of
+    any ratio at all: where it is below ``mutations.disagreement``, they are not believed.
+    """
+    if settings is None or point.mutations is None or base.mutations is None:
+        return None, []
+    also = vafs.likelihood(base.mutations, point.mutations, limit=settings.molecules)
+    if also is None:
+        return None, []
+    here, anywhere = float(np.mean(also.at(spread.values))), float(np.mean(also.at(vafs.OTHERWISE)))
+    n = len(also.ratio)
+    of = "1 mutation" if n == 1 else f"{n} mutations"
+    if not here > settings.disagreement * anywhere:
+        return None, [f"mutations: {of} changed in another way than copy number and have no part "
+                      "in the change of the ctDNA fraction"]  # fmt: skip
+    return also, [f"mutations: {of} have a part in the change of the ctDNA fraction"]
 
 
 def limit_of(beta: float, template: Template) -> float:
@@ -440,15 +507,19 @@ def limit_of(beta: float, template: Template) -> float:
     return found if found < 1 else NAN
 
 
-def single_ratio(point: TimePoint, base: TimePoint) -> Spread | None:
-    """The ratio of two fractions that were each found alone; None unless both are detected."""
+def single_ratio(point: TimePoint, base: TimePoint, *, of_dna: bool) -> Spread | None:
+    """The ratio of two tumor fractions, or of two shares of DNA, that were each found alone; None
+    unless both are detected."""
     if not (point.detected and base.detected):
         return None
-    now, then = (
-        weighted_quantile(p.grid["fraction"].to_numpy(dtype=float),
-                          p.grid["probability"].to_numpy(dtype=float), CENTRES)
-        for p in (point, base)
-    )  # fmt: skip
+    found = []
+    for cells in (point.grid, base.grid):
+        value = cells["fraction"].to_numpy(dtype=float)
+        if of_dna:
+            value = dna_fraction(value, cells["ploidy"].to_numpy(dtype=float))
+        weight = cells["probability"].to_numpy(dtype=float)
+        found.append(weighted_quantile(value, weight, CENTRES))
+    now, then = found
     return Spread.of(now[:, None] / np.maximum(then[None, :], 1e-9))
 
 
@@ -464,10 +535,13 @@ def _row(
     unmeasured: str,
     *,
     settings: TrackSettings,
+    mutations: MutationsSettings | None,
 ) -> dict[str, object]:
     is_base = point.sample == base.sample
     informed, limits = np.full(3, np.nan), (NAN, NAN)
     spread: Spread | None = None
+    of_fractions: Spread | None = None
+    of_mutations: list[str] = []
     changed = [s for s in (found, of_base) if s is not None and s.profile == "changed"]
     if found is not None and template is not None:
         values, weight = informed_fraction(found, template)
@@ -480,19 +554,28 @@ def _row(
         if is_base:
             pass
         elif changed:
-            spread = single_ratio(point, base)
+            spread = single_ratio(point, base, of_dna=True)
+            of_fractions = single_ratio(point, base, of_dna=False)
         elif of_base is not None and of_base.p_value <= settings.false_positive:
-            spread = fraction_ratio(found, of_base, template)
+            spread = Spread.of(slope_ratio(found, of_base))
+            of_fractions = fraction_ratio(found, of_base, template)
+            if found.p_value <= settings.false_positive:
+                also, of_mutations = also_by_mutations(point, base, spread, settings=mutations)
+                if also is not None:
+                    spread = joined(found, of_base, also)
+                    of_fractions = fraction_ratio(found, of_base, template, also)
     unseen = found is not None and found.p_value > settings.false_positive
     censored = unseen and not changed and spread is not None
-    ratio = NONE if spread is None else spread.interval()
+    ratio, fractions = (NONE if one is None else one.interval() for one in (spread, of_fractions))
     if censored and found is not None and of_base is not None:
-        ratio = np.array([0.0, ratio[1], max(ratio[2], at_most(found, of_base))])
+        most = at_most(found, of_base)
+        ratio, fractions = (np.array([0.0, one[1], max(one[2], most)])
+                            for one in (ratio, fractions))  # fmt: skip
     excess = None if is_base else erbb2_ratio(point.erbb2, base.erbb2)
     erbb2 = NONE if excess is None else excess.interval()
     amplicon: Spread | None = None
-    if found is not None and of_base is not None and excess is not None and spread is not None:
-        amplicon = None if changed or unseen else amplicon_ratio(found, of_base, excess)
+    if found is not None and excess is not None and spread is not None:
+        amplicon = None if changed or unseen else amplicon_ratio(spread, excess)
     copies = NONE if amplicon is None else amplicon.interval()
     row: dict[str, object] = {
         "sample": point.sample, "day": point.day, "baseline": is_base,
@@ -506,6 +589,10 @@ def _row(
         "profile_p": NAN if found is None else found.profile_p,
         "ratio": ratio[1], "ratio_low": ratio[0], "ratio_high": ratio[2],
         **falls(spread), "censored": censored,
+        "fraction_ratio": fractions[1], "fraction_ratio_low": fractions[0],
+        "fraction_ratio_high": fractions[2],
+        **dict.fromkeys(("vaf", "vaf_low", "vaf_high", "vaf_ratio", "vaf_ratio_low",
+                         "vaf_ratio_high"), NAN), "vaf_n": pd.NA,
         "erbb2_call": point.erbb2["call"],
         **{f"erbb2_{key}": point.erbb2[key]
            for key in ("pcn", "pcn_low", "pcn_high", "copies", "copies_low", "copies_high")},
@@ -521,7 +608,7 @@ def _row(
         return row | {"change": "baseline", "erbb2_change": "baseline",
                       "erbb2_copies_change": "baseline",
                       "reason": "; ".join([_baseline_reason(base), *said])}  # fmt: skip
-    change, why = classify(ratio, of="tumor fraction", settings=settings,
+    change, why = classify(ratio, of="ctDNA fraction", settings=settings,
                            unknown=_why_unknown(point, found, base, of_base, template))  # fmt: skip
     if changed and np.isfinite(ratio[1]):
         why += ", each sample alone because the profile has changed"
@@ -530,8 +617,9 @@ def _row(
     word, of_copies = copies_change(
         amplicon, unseen=unseen, known=excess is not None, settings=settings
     )
+    reasons = [why, erbb2_why, *of_copies, *of_mutations, *said]
     return row | {"change": change, "erbb2_change": erbb2_change, "erbb2_copies_change": word,
-                  "reason": "; ".join([why, erbb2_why, *of_copies, *said])}  # fmt: skip
+                  "reason": "; ".join(reasons)}  # fmt: skip
 
 
 def _informed_reasons(

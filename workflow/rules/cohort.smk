@@ -64,6 +64,7 @@ rule cohort:
         tracks=collect("results/patients/{patient}/track.tsv", patient=patients),
         qc="results/qc.tsv",
         clinical=branch(config["clinical"], then=config["clinical"]),
+        treatments=branch(config["treatments"], then=config["treatments"]),
     output:
         samples="results/cohort/samples.tsv",
         patients="results/cohort/patients.tsv",
@@ -84,10 +85,12 @@ rule cohort:
         runtime=30,
     params:
         clinical=clinical_file,
+        treatments=treatments_file,
         settings=flags("cohort"),
     shell:
         "ctcnv cohort --qc {input.qc} --tracks 'results/patients/{{patient}}/track.tsv'"
-        " --genes 'results/samples/{{sample}}/genes.tsv' {params.clinical} {params.settings}"
+        " --genes 'results/samples/{{sample}}/genes.tsv' {params.clinical}"
+        " {params.treatments} {params.settings}"
         " --output-samples {output.samples} --output-patients {output.patients}"
         " --output-genes {output.genes}"
         " --output-statistics {output.statistics} --output {output.html} 2> {log}"

@@ -15,7 +15,7 @@ from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from ctcnv.cli.settings import flag
-from ctcnv.io import clinical, schemas, sheet
+from ctcnv.io import clinical, schemas, sheet, treatments
 
 # A plan is millions of objects that all stay: to look for garbage among them again and again costs
 # a sixth of the time. `onstart` in Snakefile turns it on again.
@@ -74,6 +74,11 @@ try:
         if config["clinical"]
         else None
     )
+    doses = (
+        treatments.read(Path(config["treatments"]), schema=schema("treatments"))
+        if config["treatments"]
+        else None
+    )
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 
@@ -102,6 +107,11 @@ if outcomes is not None:
     for name in sorted(set(outcomes["patient"]) - set(patients)):
         logger.warning(
             f"patient {name} of {config['clinical']} has no plasma sample and is left out"
+        )
+if doses is not None:
+    for name in sorted(set(doses["patient"]) - set(patients)):
+        logger.warning(
+            f"patient {name} of {config['treatments']} has no plasma sample and is left out"
         )
 
 
@@ -232,6 +242,12 @@ def of_normals(wildcards):
 def clinical_file(wildcards, input):
     """The flag of the clinical table, if there is one."""
     return f"--clinical {shlex.quote(input.clinical)}" if input.get("clinical") else ""
+
+
+def treatments_file(wildcards, input):
+    """The flag of the table of treatments, if there is one."""
+    given = input.get("treatments")
+    return f"--treatments {shlex.quote(given)}" if given else ""
 
 
 def of_sheet(wildcards):

@@ -23,7 +23,7 @@ rule track:
         visits=visits,
         sites=sites_flag if config["sites"] else "",
         panel=of_panel("dispersion", "normals"),
-        settings=flags("track", "identity"),
+        settings=flags("track", "identity", "mutations"),
         rules=f"--rules {shlex.quote(criteria_file)}",
         of_criteria=flags("criteria"),
     shell:
@@ -32,7 +32,8 @@ rule track:
         " --grid 'results/samples/{{sample}}/fraction.grid.tsv.gz'"
         " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
         " --segments 'results/samples/{{sample}}/segments.tsv'"
-        " --genes 'results/samples/{{sample}}/genes.tsv' {params.sites} {params.panel}"
+        " --genes 'results/samples/{{sample}}/genes.tsv'"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv' {params.sites} {params.panel}"
         " {params.settings} --output {output.track} 2> {log}"
         " && ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
         " --fraction 'results/samples/{{sample}}/fraction.tsv'"
@@ -47,6 +48,7 @@ rule track:
 rule report:
     input:
         criteria="results/patients/{patient}/criteria.tsv",
+        treatments=branch(config["treatments"], then=config["treatments"]),
     output:
         html=report(
             "results/patients/{patient}/report.html",
@@ -65,6 +67,7 @@ rule report:
         runtime=30,
     params:
         samples=of_patient("{sample}"),
+        treatments=treatments_file,
     shell:
         "ctcnv report --patient {wildcards.patient} --samples {params.samples}"
         " --profile 'results/samples/{{sample}}/profile.tsv.gz'"
@@ -75,7 +78,7 @@ rule report:
         " --qc 'results/samples/{{sample}}/qc.tsv'"
         " --mutations 'results/samples/{{sample}}/mutations.tsv'"
         " --track results/patients/{wildcards.patient}/track.tsv"
-        " --criteria {input.criteria}"
+        " --criteria {input.criteria} {params.treatments}"
         " --alterations results/patients/{wildcards.patient}/alterations.tsv"
         " --strata results/patients/{wildcards.patient}/strata.tsv"
         " --output {output.html} --output-pdf {output.pdf}"

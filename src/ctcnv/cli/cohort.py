@@ -33,6 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="the cohort's table, from ctcnv qc")  # fmt: skip
     parser.add_argument("--clinical", type=Path, metavar="FILE",
                         help="response and survival of the patients, optional")  # fmt: skip
+    parser.add_argument("--treatments", type=Path, metavar="FILE",
+                        help="days of treatment of the patients, optional")  # fmt: skip
     for name in TABLES:
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="TSV",
                             help=f"table of {name}")  # fmt: skip
@@ -44,7 +46,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, join, analyse, write."""
     from ctcnv import cohort, outcome, report, schema
     from ctcnv.cli import sample as shared
-    from ctcnv.io import clinical, tables, trials
+    from ctcnv.io import clinical, tables, treatments, trials
 
     use = settings(args, CohortSettings)
     qc = tables.read(args.qc, schema.QC)
@@ -80,6 +82,10 @@ def run(args: argparse.Namespace) -> None:
         if unseen:
             log.warning("%s: no sample of %s; left out, check the names", args.clinical,
                         ", ".join(unseen))  # fmt: skip
+    doses = None
+    if args.treatments is not None:
+        doses = treatments.read(args.treatments)
+        inputs["treatments"] = tables.sha256_file(args.treatments)
     people = cohort.patients(tracks, given, target_day=target_day, window_days=window_days)
     made = {
         "samples": (schema.COHORT_SAMPLES, cohort.samples(tracks, qc.frame)),
@@ -91,7 +97,7 @@ def run(args: argparse.Namespace) -> None:
     published = trials.read_trials()
     page = report.cohort_page(
         samples=frames["samples"], patients=people, statistics=frames["statistics"], qc=qc.frame,
-        trials=published, figures=figures(frames, published, use), settings=use,
+        trials=published, figures=figures(frames, published, use, doses), settings=use,
         target_day=target_day, window_days=window_days,
     )  # fmt: skip
     meta = {"settings.cohort": use.as_dict(),
@@ -106,8 +112,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def figures(
-    frames: dict[str, pd.DataFrame], trials: pd.DataFrame, use: CohortSettings
-) -> list[Figure]:
+    frames: dict[str, pd.DataFrame], trials: pd.DataFrame, use: CohortSettings,
+    treatments: pd.DataFrame | None = None,
+) -> list[Figure]:  # fmt: skip
     """What the page shows of the cohort; a figure without anything to show is left out."""
     from ctcnv import clinic, outcome
     from ctcnv.plots import cohort as draw
@@ -117,7 +124,7 @@ def figures(
     people, statistics = frames["patients"], frames["statistics"]
     drawn = [
         (
-            "Change in tumor fraction",
+            "Change in ctDNA fraction",
             "A bar per patient, with its 95 % interval. Hollow: only a bound is known. A cross: "
             "not evaluable.",
             draw.waterfall(people),
@@ -132,7 +139,7 @@ def figures(
             "Course",
             "A lane per patient, coloured by response where it is known: to progression or the "
             "last sample.",
-            draw.swimmer(people, frames["samples"]),
+            draw.swimmer(people, frames["samples"], treatments),
         ),
     ]
     responses = people["responder"].notna()

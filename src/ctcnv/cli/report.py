@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for table in OF_CRITERIA:
         parser.add_argument(f"--{table}", type=Path, metavar="FILE",
                             help=f"{table}.tsv of the patient, from ctcnv criteria")  # fmt: skip
+    parser.add_argument("--treatments", type=Path, metavar="FILE",
+                        help="days of treatment of the patients, optional")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, metavar="HTML",
                         help="the report")  # fmt: skip
     parser.add_argument("--output-pdf", type=Path, metavar="PDF", help="the same for print")
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> None:
     """Read the tables, fill the page, write it."""
     from ctcnv import report, schema
     from ctcnv.cli import sample as shared
-    from ctcnv.io import tables
+    from ctcnv.io import tables, treatments
 
     named = (*TABLES, "mutations") if args.mutations else TABLES
     for table in named:
@@ -76,10 +79,14 @@ def run(args: argparse.Namespace) -> None:
             tables.require_patient(stored, args.patient)
             more[table] = report.Sheet(stored.frame, stored.meta)
             made_from[f"{table}.{args.patient}"] = stored.digest
+    doses: Sequence[tuple[int, str]] = ()
+    if args.treatments is not None:
+        doses = treatments.of_patient(treatments.read(args.treatments), args.patient)
+        made_from["treatments"] = tables.sha256_file(args.treatments)
     course = report.Sheet(track.frame, track.meta)
-    page = report.patient_report(args.patient, course, samples, **more)
+    page = report.patient_report(args.patient, course, samples, treatments=doses, **more)
     summary = report.summary.text(report.summary.patient_summary(args.patient, course, samples))
-    printed = None if args.output_pdf is None else _pdf(args.patient, course, samples, more)
+    printed = None if args.output_pdf is None else _pdf(args.patient, course, samples, more, doses)
     tables.write_text(args.output, shared.with_inputs(page, made_from))
     if printed is not None:
         tables.write_bytes(args.output_pdf, printed)
@@ -89,8 +96,9 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _pdf(
-    patient: str, track: report.Sheet, samples: list[report.Sample], more: dict[str, report.Sheet]
-) -> bytes:
+    patient: str, track: report.Sheet, samples: list[report.Sample],
+    more: dict[str, report.Sheet], treatments: Sequence[tuple[int, str]],
+) -> bytes:  # fmt: skip
     """The printed report, with the drawings of every sample that shows something."""
     from ctcnv import plots, report
     from ctcnv.document import Picture
@@ -103,7 +111,7 @@ def _pdf(
         if not (sample.profile.frame["expected"] > 0).any():
             continue
         drawn[sample.name] = [
-            Picture(plots.render(figure, "png"), f"{sample.name}: {what}")
+            Picture(plots.render(figure, "png", dpi=plots.DPI_ON_PAPER), f"{sample.name}: {what}")
             for figure, what in (
                 (plots.genome(*tables, sample=sample.name), "plasma copy number along the genome"),
                 (plots.chr17(tables[0], tables[1], tables[3], sample=sample.name),
@@ -111,9 +119,10 @@ def _pdf(
             )
         ]  # fmt: skip
     course = Picture(
-        plots.render(plots.course(track.frame), "png"),
+        plots.render(plots.course(track.frame, treatments), "png", dpi=plots.DPI_ON_PAPER),
         "Tumor fraction and ERBB2 plasma copy number with 95 % intervals; grey bars: limit of "
-        "detection of each sample; hollow: not detected, or not to be believed.",
+        "detection of each sample; hollow: not detected, or not to be believed; triangles: days of "
+        "treatment, where they were given.",
     )
     blocks = report.pages.patient_pages(
         patient, track, samples, course=course, profiles=drawn, **more

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ctcnv.cli.patterns import filled
 from ctcnv.cli.settings import add_settings, settings
-from ctcnv.model import IdentitySettings, TrackSettings
+from ctcnv.model import IdentitySettings, MutationsSettings, TrackSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,26 +27,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for name in PARTS:
         parser.add_argument(f"--{name}", nargs="+", type=Path, required=True, metavar="FILE",
                             help=f"{name} table of each sample")  # fmt: skip
+    parser.add_argument("--mutations", nargs="+", type=Path, default=[], metavar="FILE",
+                        help="mutations table of each sample, for their mean")  # fmt: skip
     parser.add_argument("--dispersion", type=Path, help="the panel's pon.dispersion.tsv")
     parser.add_argument("--normals", type=Path, help="the panel's pon.normals.tsv.gz")
     parser.add_argument("--sites", type=Path, nargs="+", default=[], metavar="FILE",
                         help="reads at common SNPs, of samples that have them")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="track.tsv to write")
-    add_settings(parser, TrackSettings, IdentitySettings)
+    add_settings(parser, TrackSettings, IdentitySettings, MutationsSettings)
 
 
 def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
-    from ctcnv import identity, schema
+    from ctcnv import identity, schema, vafs
     from ctcnv.cli import sample as shared
     from ctcnv.normalize import sample_dispersion
     from ctcnv.track import TimePoint, baseline, track
 
     use, use_identity = settings(args, TrackSettings), settings(args, IdentitySettings)
     n = len(args.samples)
-    for name in PARTS:
+    parts = (*PARTS, "mutations") if args.mutations else PARTS
+    for name in parts:
         setattr(args, name, filled(getattr(args, name), sample=args.samples))
-    for name in ("days", *PARTS):
+    for name in ("days", *parts):
         if len(getattr(args, name)) != n:
             raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
     made = shared.Provenance({"patient": args.patient, "settings.track": use.as_dict(),
@@ -59,6 +62,15 @@ def run(args: argparse.Namespace) -> None:
     normals = shared.read_normals(args.normals, made, bins=bins)
     sites = _sites(args.sites, made)
     points, people = [], {}
+    use_mutations, of_sample = None, {}
+    if args.mutations:
+        use_mutations = settings(args, MutationsSettings)
+        made.meta["settings.mutations"] = use_mutations.as_dict()
+        of_sample = {
+            name: made.add(f"mutations.{name}",
+                           shared.read_sample(path, schema.MUTATIONS, name, None)).frame
+            for name, path in zip(args.samples, args.mutations, strict=True)
+        }  # fmt: skip
     for i, sample in enumerate(args.samples):
         read = {}
         for name in PARTS:
@@ -79,6 +91,7 @@ def run(args: argparse.Namespace) -> None:
                 segments=read["segments"],
                 grid=read["grid"],
                 dispersion=sample_dispersion(read["profile"], panel),
+                mutations=of_sample.get(sample),
             )
         )
         people[sample] = identity.Person(
@@ -86,7 +99,7 @@ def run(args: argparse.Namespace) -> None:
             sites.get(sample),
         )  # fmt: skip
     made.meta["bins"] = bins
-    frame = track(points, settings=use, normals=normals)
+    frame = track(points, settings=use, normals=normals, mutations=use_mutations)
     base = baseline(sorted(points, key=lambda point: (point.day, point.sample)))
     verdicts = {
         point.sample: identity.compare(people[base.sample], people[point.sample],
@@ -94,7 +107,10 @@ def run(args: argparse.Namespace) -> None:
         for point in points
         if point.sample != base.sample and not (point.failed or base.failed)
     }  # fmt: skip
-    made.write(args.output, schema.TRACK, identity.add(frame, verdicts))
+    frame = identity.add(frame, verdicts)
+    if use_mutations is not None:
+        frame = vafs.add(frame, of_sample, limit=use_mutations.molecules, min_vaf=use.min_vaf)
+    made.write(args.output, schema.TRACK, frame)
 
 
 def _sites(paths: list[Path], made: Provenance) -> dict[str, pd.DataFrame]:

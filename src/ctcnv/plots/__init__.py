@@ -7,6 +7,7 @@ bytes of an SVG or PNG file, the same bytes for the same tables.
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import matplotlib
@@ -27,6 +28,8 @@ NEIGHBOURHOOD_WINDOWS = 150
 #: Expected fragments of a point at the least: 18 % counting noise.
 POINT_FRAGMENTS = 30
 DPI = 200
+#: In a PDF a figure is shrunk to the page's width, so that this gives 200 points an inch of paper.
+DPI_ON_PAPER = 130
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -111,17 +114,19 @@ def chr17(
     return figure
 
 
-def render(figure: Figure, kind: Literal["svg", "png"]) -> bytes:
-    """The figure as the bytes of a file, without date or name of the program's version."""
+def render(figure: Figure, kind: Literal["svg", "png"], *, dpi: int = DPI) -> bytes:
+    """The figure as the bytes of a file of ``dpi`` points an inch, without date or version."""
     buffer = io.BytesIO()
     metadata: dict[str, Any] = {"svg": {"Date": None, "Creator": None}, "png": {"Software": None}}
+    more: dict[str, Any] = {} if kind == "svg" else {"pil_kwargs": {"compress_level": 4}}
     with matplotlib.rc_context(STYLE):
-        figure.savefig(buffer, format=kind, dpi=DPI, metadata=metadata[kind])
+        figure.savefig(buffer, format=kind, dpi=dpi, metadata=metadata[kind], **more)
     return buffer.getvalue()
 
 
-def course(track: pd.DataFrame) -> Figure:
-    """Tumor fraction and ERBB2 plasma copies by day with intervals and limits of detection.
+def course(track: pd.DataFrame, treatments: Sequence[tuple[int, str]] = ()) -> Figure:
+    """Tumor fraction and ERBB2 plasma copies by day with intervals, limits of detection and days of
+    treatment.
 
     Both fractions are drawn where they are known: of this sample alone (circle, hollow where not
     detected) and informed (diamond).
@@ -159,6 +164,11 @@ def course(track: pd.DataFrame) -> Figure:
         for axes in (left, right):
             axes.set_xlabel("day from the first dose")
             axes.axvline(0, color=palette.GRID, lw=1)
+            if treatments:
+                # in shares of the height, just above the axis
+                axes.plot([at for at, _ in treatments], [0.03] * len(treatments), "^", ms=4,
+                          color=palette.GREEN, transform=axes.get_xaxis_transform(),
+                          label="treatment")  # fmt: skip
         if left.get_legend_handles_labels()[0]:
             left.legend(fontsize=7, frameon=False)
     return figure

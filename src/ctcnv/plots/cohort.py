@@ -152,7 +152,7 @@ def _name_patients(axes: Axes, names: Sequence[str], *, along: Literal["x", "y"]
 
 
 def waterfall(patients: pd.DataFrame) -> Figure:
-    """Change of the tumor fraction at the target day, a bar per patient from rise to fall.
+    """Change of the ctDNA fraction at the target day, a bar per patient from rise to fall.
 
     Where only a bound is known the bar is hollow and ends there; a patient without either has a
     cross, so that nobody is missing.
@@ -185,7 +185,7 @@ def waterfall(patients: pd.DataFrame) -> Figure:
         axes.set_ylim(-1.05, MOST_CHANGE * 1.12)
         axes.set_xlim(-0.7, max(len(order), 1) - 0.3)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
-        axes.set_ylabel("change in tumor fraction")
+        axes.set_ylabel("change in ctDNA fraction")
         _response_legend(axes, patients)
     return figure
 
@@ -204,8 +204,15 @@ def _response_legend(axes: Axes, patients: pd.DataFrame) -> None:
         axes.legend(handles=marks, fontsize=7, frameon=False, loc="upper right", ncols=3)
 
 
-def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
-    """A lane per patient in days: survival, progression, and the samples with what they showed."""
+#: How far below its lane a day of treatment is drawn, in lanes.
+DOSE_BELOW = 0.33
+
+
+def swimmer(
+    patients: pd.DataFrame, samples: pd.DataFrame, treatments: pd.DataFrame | None = None
+) -> Figure:
+    """A lane per patient in days: survival, progression, the samples with what they showed, and
+    the days of treatment where they are known (columns patient and day)."""
     length = patients[["pfs_days", "os_days", "last_day"]].max(axis="columns").to_numpy(dtype=float)
     order = np.lexsort((patients["patient"].astype(str), length))
     with matplotlib.rc_context(STYLE):
@@ -236,6 +243,12 @@ def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
             points = drawn[drawn["status"] == status]
             axes.plot(points["day"], [where[name] for name in points["patient"]], "o", ms=5,
                       color=palette.INK, mfc=face, zorder=5)  # fmt: skip
+        given = None
+        if treatments is not None:
+            given = treatments[treatments["patient"].isin(list(where))]
+            axes.plot(given["day"].to_numpy(dtype=float),
+                      [where[name] - DOSE_BELOW for name in given["patient"]], "^", ms=3.5,
+                      color=palette.GREEN, zorder=6)  # fmt: skip
         shown_names = [str(name) for name in patients["patient"].iloc[order]]
         _name_patients(axes, shown_names, along="y")
         axes.set_ylim(-0.7, max(len(order), 1) - 0.3)
@@ -244,6 +257,9 @@ def swimmer(patients: pd.DataFrame, samples: pd.DataFrame) -> Figure:
             Line2D([], [], marker="o", ls="", color=palette.INK, mfc=colour, label=label)
             for colour, label in ((palette.PURPLE, "tumor detected"), ("white", "not detected"))
         ]
+        if given is not None and len(given):
+            marks.append(Line2D([], [], marker="^", ls="", ms=3.5, color=palette.GREEN,
+                                label="treatment"))  # fmt: skip
         if patients["pfs_days"].notna().any():
             marks += [
                 Line2D([], [], marker="|", ls="", color=palette.INK, label="progression"),

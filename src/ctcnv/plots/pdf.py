@@ -14,6 +14,7 @@ from typing import Any
 import matplotlib
 import matplotlib.image
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, get_font
@@ -29,7 +30,9 @@ WIDTH, HEIGHT, MARGIN, FOOT = 595.3, 841.9, 45.0, 28.0
 #: Font size and space between lines, in points, of each kind of text.
 SIZES = {"plain": 9.0, "small": 7.5, "lead": 13.0, "warning": 9.5, "title": 18.0, "head": 12.0,
          "cell": 7.5}  # fmt: skip
-LEADING = 1.32
+LEADING, FOOT_SIZE = 1.32, 7.0
+#: From the top of a line to its baseline: the height of an l.
+ASCENT = 0.76
 #: Space inside a cell, in points.
 PAD = 3.0
 INK, MUTED, RULE = palette.INK, palette.MUTED, palette.GRID
@@ -42,12 +45,21 @@ def _font(bold: bool) -> Any:
 
 
 @cache
-def width_of(text: str, size: float, bold: bool = False) -> float:
-    """Width of a line of text in points."""
+def _properties(size: float, weight: str) -> FontProperties:
+    return FontProperties(family="DejaVu Sans", weight=weight, size=size)
+
+
+@cache
+def _advance(character: str, bold: bool) -> float:
+    """How far a character moves the pen, as a share of the font's size."""
     font = _font(bold)
-    font.set_size(size, 72)
-    font.set_text(text, 0.0)
-    return float(font.get_width_height()[0]) / 64
+    font.set_size(100, 72)
+    return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / 100
+
+
+def width_of(text: str, size: float, bold: bool = False) -> float:
+    """Width of a line of text in points; pairs of letters that are set closer are not counted."""
+    return size * sum(_advance(character, bold) for character in text)
 
 
 def wrap(text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
@@ -73,17 +85,39 @@ def wrap(text: str, width: float, size: float, *, bold: bool = False) -> list[st
     return lines
 
 
+class _Lines(Artist):
+    """The lines of text of a page: (x, y of the baseline, text, font, colour), in points.
+
+    matplotlib's own text measures each line several times to place it; here the place is known.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placed: list[tuple[float, float, str, FontProperties, str]] = []
+
+    def draw(self, renderer: Any) -> None:
+        """Draw all lines; what a renderer of pages calls."""
+        graphics = renderer.new_gc()
+        for x, y, text, font, colour in self.placed:
+            graphics.set_foreground(colour)
+            renderer.draw_text(graphics, x, y, text, font, 0)
+        graphics.restore()
+
+
 class _Writer:
     """Pages that are filled from the top; every method draws a block and moves down."""
 
     def __init__(self, title: str) -> None:
         self.title = title
         self.pages: list[Figure] = []
+        self.written: list[_Lines] = []
         self.y = 0.0
         self.new_page()
 
     def new_page(self) -> None:
         self.pages.append(Figure(figsize=(WIDTH / 72, HEIGHT / 72)))
+        self.written.append(_Lines())
+        self.pages[-1].add_artist(self.written[-1])
         self.y = HEIGHT - MARGIN
 
     def room(self, height: float) -> None:
@@ -91,10 +125,13 @@ class _Writer:
         if self.y - height < MARGIN + FOOT and self.y < HEIGHT - MARGIN:
             self.new_page()
 
-    def text(self, x: float, y: float, text: str, size: float, **more: Any) -> None:
-        # a dollar would begin a formula
-        self.pages[-1].text(x / WIDTH, y / HEIGHT, text.replace("$", r"\$"), fontsize=size,
-                            va="top", **more)  # fmt: skip
+    def text(
+        self, x: float, y: float, text: str, size: float, *, weight: str = "normal",
+        color: str = INK,
+    ) -> None:  # fmt: skip
+        if text:
+            font = _properties(size, weight)
+            self.written[-1].placed.append((x, y - ASCENT * size, text, font, color))
 
     def rule(self, y: float, *, lw: float = 0.6, colour: str = RULE) -> None:
         self.pages[-1].add_artist(Line2D(
@@ -177,11 +214,12 @@ class _Writer:
         self.y -= 6
 
     def feet(self) -> None:
-        for number, page in enumerate(self.pages, start=1):
-            page.text(MARGIN / WIDTH, FOOT / HEIGHT, self.title.replace("$", r"\$"), fontsize=7,
-                      color=MUTED)  # fmt: skip
-            page.text(1 - MARGIN / WIDTH, FOOT / HEIGHT, f"{number} of {len(self.pages)}",
-                      fontsize=7, color=MUTED, ha="right")  # fmt: skip
+        font = _properties(FOOT_SIZE, "normal")
+        for number, page in enumerate(self.written, start=1):
+            count = f"{number} of {len(self.pages)}"
+            right = WIDTH - MARGIN - width_of(count, FOOT_SIZE)
+            page.placed += [(MARGIN, FOOT, self.title, font, MUTED),
+                            (right, FOOT, count, font, MUTED)]  # fmt: skip
 
 
 def _tall(cells: Sequence[Sequence[str]], size: float) -> float:

@@ -33,9 +33,11 @@ def patient_report(
     criteria: Sheet | None = None,
     alterations: Sheet | None = None,
     strata: Sheet | None = None,
+    treatments: Sequence[tuple[int, str]] = (),
 ) -> str:
     """The HTML page of one patient from the track, the tables of each of its samples and, where
-    there are any, those of the criteria step.
+    there are any, those of the criteria step; ``treatments`` are days of treatment with a name, or
+    "" without one.
 
     Raises ValueError when track and samples do not name the same samples.
     """
@@ -59,7 +61,7 @@ def patient_report(
         warnings=view.warnings(timeline),
         unclear=view.not_evaluable(timeline),
         course=rows.course_rows(timeline),
-        charts=_course(timeline, view.settings([s.genes for s in samples])),
+        charts=_course(timeline, view.settings([s.genes for s in samples]), treatments),
         genome=drawings,
         data=data,
         chromosomes=data["names"],
@@ -91,7 +93,10 @@ def _template() -> jinja2.Template:
     return environment.from_string(assets.read("patient.html"))
 
 
-def _course(timeline: Sequence[view.Point], settings: dict[str, dict[str, Any]]) -> list[Any]:
+def _course(
+    timeline: Sequence[view.Point], settings: dict[str, dict[str, Any]],
+    treatments: Sequence[tuple[int, str]],
+) -> list[Any]:  # fmt: skip
     """The three drawings of the course; one without any known value is left out."""
     days = [number(p.track["day"]) for p in timeline]
     colour = {"fraction": charts.SINGLE, "informed": charts.INFORMED}
@@ -118,15 +123,18 @@ def _course(timeline: Sequence[view.Point], settings: dict[str, dict[str, Any]])
     drawn = [
         ("Tumor fraction", charts.course(
             "course-fraction", "Tumor fraction over time", days, both,
-            limits=[number(p.track["lod"]) for p in timeline], percent=True)),
+            limits=[number(p.track["lod"]) for p in timeline], percent=True,
+            treatments=treatments)),
         ("ERBB2 plasma copy number", charts.course(
             "course-pcn", "ERBB2 plasma copy number over time", days,
-            [series("erbb2_pcn", "ERBB2")], level=(display.NORMAL_COPIES, "normal, 2"))),
+            [series("erbb2_pcn", "ERBB2")], level=(display.NORMAL_COPIES, "normal, 2"),
+            treatments=treatments)),
         ("ERBB2 copies per tumor cell", charts.course(
             "course-copies", "ERBB2 copies per tumor cell over time", days,
             [series("erbb2_copies", "ERBB2")],
             level=(threshold, f"threshold of amplification, {threshold:g}")
-            if np.isfinite(threshold) else (display.NORMAL_COPIES, "normal, 2"))),
+            if np.isfinite(threshold) else (display.NORMAL_COPIES, "normal, 2"),
+            treatments=treatments)),
     ]  # fmt: skip
     return [(name, drawing) for name, drawing in drawn if drawing]
 

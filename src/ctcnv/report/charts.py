@@ -11,7 +11,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ctcnv import display
-from ctcnv.palette import BLUE, CHROMOSOME, ERBB2, GRID, INK, MUTED, SEGMENT, VERMILLION
+from ctcnv.palette import BLUE, CHROMOSOME, ERBB2, GREEN, GRID, INK, MUTED, SEGMENT, VERMILLION
 from ctcnv.report import svg, words
 from ctcnv.report.svg import Scale
 from ctcnv.report.words import number
@@ -68,8 +68,10 @@ def course(
     limits: Sequence[float] | None = None,
     level: tuple[float, str] | None = None,
     percent: bool = False,
+    treatments: Sequence[tuple[int, str]] = (),
 ) -> Markup:
-    """Quantities over the days of one patient; ``limits`` are detection limits, a short bar each.
+    """Quantities over the days of one patient; ``limits`` are detection limits, a short bar each,
+    ``treatments`` days of treatment with a name that may be "", a triangle each on the axis.
 
     ``level`` is a horizontal line with its name. An interval without upper bound, or one that
     would squash everything else, ends in an arrow. Nothing is drawn ("") when no value is known.
@@ -85,7 +87,8 @@ def course(
     ticks = svg.steps(top, about=4)
     box = Box(44, 48, COURSE_WIDTH - 14, COURSE_HEIGHT - 40)
     y = Scale(0, ticks[-1], box.bottom, box.top)
-    first, last = min(days), max(days)
+    doses = [day for day, _ in treatments]
+    first, last = min([*days, *doses]), max([*days, *doses])
     x = Scale(first, last, box.left + 26, box.right - 26)
     places = [x(d) if last > first else (box.left + box.right) / 2 for d in days]
     parts: list[Markup] = []
@@ -110,8 +113,10 @@ def course(
     for index, place in enumerate(places):
         if not any(math.isfinite(v) for s in series for v in (s.values[index], s.low[index])):
             parts.append(svg.label(place, box.bottom - 5, "n. e.", size=11))
+    parts.append(_doses(treatments, x if last > first else None, box))
     lines = [("4 3", "limit of detection (alone)")] if marks else []
-    parts.append(_legend(series, [*lines, *([("1.5 3", level[1])] if level else [])]))
+    lines += [("1.5 3", level[1])] if level else []
+    parts.append(_legend(series, lines, treated=bool(treatments)))
     told = "; ".join(
         f"{s.name}: "
         + ", ".join(
@@ -127,8 +132,20 @@ def course(
         )
         for s in series
     )
+    told += f"; treatment on day {words.listing([str(day) for day in doses])}" if doses else ""
     return svg.picture(*parts, width=COURSE_WIDTH, height=COURSE_HEIGHT, title=title, desc=told,
                        id_=id_)  # fmt: skip
+
+
+def _doses(treatments: Sequence[tuple[int, str]], x: Scale | None, box: Box) -> Markup:
+    """A triangle on the axis for each day of treatment, with its name to be hovered over."""
+    parts = []
+    for day, name in treatments:
+        place = (box.left + box.right) / 2 if x is None else x(day)
+        told = f"{name or 'treatment'}, day {day}"
+        parts.append(svg.group(svg.element("title", told), svg.triangles(
+            [(place, box.bottom)], colour=GREEN, up=True)))  # fmt: skip
+    return svg.group(*parts)
 
 
 def _told(value: float, percent: bool) -> str:
@@ -172,10 +189,11 @@ def _mark(
     return svg.element("circle", cx=x, cy=y, r=size, **paint)
 
 
-def _legend(series: Sequence[Series], lines: Sequence[tuple[str, str]]) -> Markup:
-    """Marks, and then lines by their dashes, with their names, in as many rows as they need."""
-    drawn: list[tuple[str, Series | str]] = [(one.name, one) for one in series]
+def _legend(series: Sequence[Series], lines: Sequence[tuple[str, str]], *, treated: bool) -> Markup:
+    """Marks, then lines by their dashes, with their names, in as many rows as they need."""
+    drawn: list[tuple[str, Series | str | None]] = [(one.name, one) for one in series]
     drawn += [(name, dash) for dash, name in lines]
+    drawn += [("treatment", None)] if treated else []
     parts: list[Markup] = []
     x, y = 8.0, 14.0
     for name, what in drawn:
@@ -183,11 +201,12 @@ def _legend(series: Sequence[Series], lines: Sequence[tuple[str, str]]) -> Marku
         room = indent + svg.width_of(name, 11)
         if x > 8 and x + room > COURSE_WIDTH:
             x, y = 8.0, y + 17
-        parts.append(
-            svg.line(x, y - 4, x + 20, y - 4, stroke=MUTED, width=1.5, dash=what)
-            if isinstance(what, str)
-            else _mark(x + 6, y - 4, what.colour, what.shape)
-        )
+        if what is None:
+            parts.append(svg.triangles([(x + 6, y - 1)], colour=GREEN, up=True))
+        elif isinstance(what, str):
+            parts.append(svg.line(x, y - 4, x + 20, y - 4, stroke=MUTED, width=1.5, dash=what))
+        else:
+            parts.append(_mark(x + 6, y - 4, what.colour, what.shape))
         parts.append(svg.label(x + indent, y, name, anchor="start", size=11, fill=INK))
         x += room + 8
     return svg.group(*parts)

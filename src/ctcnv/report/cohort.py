@@ -147,7 +147,7 @@ def _cards(patients: pd.DataFrame) -> list[Card]:
              [f"{unclear} could not be judged"], "amplified"),
         Card("Tumor detected", f"{int((status == 'detected').sum())} of {n}",
              [f"{int((status == 'failed').sum())} failed"], "detected"),
-        Card("Tumor fraction fell", f"{int((patients['follow_up_change'] == 'decrease').sum())} of "
+        Card("ctDNA fraction fell", f"{int((patients['follow_up_change'] == 'decrease').sum())} of "
              f"{int(compared.sum())}",
              [f"{n - int(compared.sum())} without an evaluable follow-up"], "decrease"),
     ]  # fmt: skip

@@ -22,6 +22,7 @@ FORMS: dict[str, words.Form] = {
     "ploidy_ratio": words.plasma_copies,
     "width": words.megabases,
     "fraction_ratio": words.fold,
+    "vaf_ratio": words.fold,
 }
 #: The names of quantities in a rule, for a reader who does not know the tables.
 QUANTITIES = {
@@ -30,7 +31,8 @@ QUANTITIES = {
     "reference_ratio": "copies over the rest of the chromosome",
     "ploidy_ratio": "copies over the ploidy",
     "width": "width of the amplicon in bp",
-    "fraction_ratio": "tumor fraction over that of the baseline",
+    "fraction_ratio": "ctDNA fraction over that of the baseline",
+    "vaf_ratio": "mean allele fraction over that of the baseline",
     "call": "call:",
     "wild_type": "no mutation of",
     "cleared": "amplified at baseline and not now",

@@ -102,7 +102,7 @@ def _course(timeline: Sequence[view.Point]) -> Grid:
         for row in rows.course_rows(timeline)
     ]  # fmt: skip
     heads = ("Sample", "TF, this sample", "TF, informed", "ERBB2", "Copies", "Plasma copies",
-             "Change in TF", "ERBB2 excess")  # fmt: skip
+             "Change in ctDNA", "ERBB2 excess")  # fmt: skip
     return Grid(heads, lines, (0.11, 0.12, 0.14, 0.12, 0.12, 0.12, 0.13, 0.14))
 
 

@@ -19,7 +19,7 @@ from ctcnv.report.view import Point, Row, Sample, Sheet
 from ctcnv.schema import Column, Table
 
 #: Name and version of the format; the version changes when a reader would have to.
-FORMAT = "ctcnv.summary/1"
+FORMAT = "ctcnv.summary/2"
 USE = "For research use only; not for diagnosis."
 #: Digits of a number, as in the tables.
 DIGITS = 7
@@ -28,8 +28,9 @@ DIGITS = 7
 FIRST = ("status", "fraction", "fraction_low", "fraction_high", "lod", "erbb2_call", "erbb2_pcn",
          "erbb2_pcn_low", "erbb2_pcn_high", "erbb2_copies", "erbb2_copies_low",
          "erbb2_copies_high")  # fmt: skip
-LATER = ("change", "ratio", "ratio_low", "ratio_high", "erbb2_change", "erbb2_ratio",
-         "erbb2_ratio_low", "erbb2_ratio_high", "reason")  # fmt: skip
+LATER = ("change", "ratio", "ratio_low", "ratio_high", "fraction_ratio", "fraction_ratio_low",
+         "fraction_ratio_high", "vaf_ratio", "vaf_ratio_low", "vaf_ratio_high", "erbb2_change",
+         "erbb2_ratio", "erbb2_ratio_low", "erbb2_ratio_high", "reason")  # fmt: skip
 #: Tables of a sample with one row, and with more.
 ONE_ROW = (("fraction", schema.FRACTION), ("qc", schema.QC))
 ROWS = (("genes", schema.GENES), ("solutions", schema.SOLUTIONS), ("mutations", schema.MUTATIONS))

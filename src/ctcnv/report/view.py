@@ -13,10 +13,9 @@ from typing import Any
 import pandas as pd
 
 from ctcnv import palette
-from ctcnv.genetest import DOUBTS
 from ctcnv.report import words
 from ctcnv.report.words import known, number, text
-from ctcnv.schema import GENES
+from ctcnv.schema import GENE_DOUBTS, GENES
 
 GENE = "ERBB2"
 SAMPLE_TABLES = ("profile", "segments", "fraction", "solutions", "genes", "qc")
@@ -241,7 +240,7 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     """What a call of ERBB2 means for this sample."""
     call, row = point.track["erbb2_call"], point.erbb2
     shown = words.quantity(row["detectable_copies"], words.copies)
-    if call == "indeterminate" and text(row["reason"]) in DOUBTS:
+    if call == "indeterminate" and text(row["reason"]) in GENE_DOUBTS:
         return [(f"Cannot be told: {text(row['reason'])}. It is not a negative result.", "")]
     if call == "indeterminate":
         could = (
@@ -328,10 +327,10 @@ def _range(row: Row, name: str) -> str:
 
 
 def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
-    """The change at the target day in tumor fraction and in ERBB2 excess copies."""
+    """The change at the target day in ctDNA fraction and in ERBB2 excess copies."""
     point, name = target(timeline, track)
     if point is None:
-        return Card("Change in tumor fraction", palette.CHANGE["not_evaluable"], "not_evaluable",
+        return Card("Change in ctDNA fraction", palette.CHANGE["not_evaluable"], "not_evaluable",
                     [(words.sentence(name), "")])  # fmt: skip
     row = point.track
     word, ratio, bounds = change(row, "")
@@ -346,14 +345,18 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
     ratio = (", " if ratio else "") + ratio.removesuffix(" baseline")
     lines.append((f"ERBB2 excess: {word_erbb2.lower()}{ratio}", bounds))
     lines += [(said, "") for said in copies_change_lines(row)]
+    if known(row["vaf_ratio"]):
+        lines.append((f"Mean allele fraction of mutations: {words.fold(row['vaf_ratio'])}"
+                      f"{words.SPACE}× baseline", words.interval(
+                          row["vaf_ratio_low"], row["vaf_ratio_high"], words.fold)))  # fmt: skip
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
-    return Card(f"Change in tumor fraction at {name}", word, row["change"], lines,
+    return Card(f"Change in ctDNA fraction at {name}", word, row["change"], lines,
                 others if len(others) <= MAX_OTHERS else [])  # fmt: skip
 
 
 def fall_line(row: Row) -> str:
-    """How sure the change in tumor fraction is, in one line; empty where there is no ratio.
+    """How sure the change in ctDNA fraction is, in one line; empty where there is no ratio.
 
     Of falls that are as sure as a larger one only the larger is named.
     """
@@ -406,26 +409,26 @@ def warnings(timeline: Sequence[Point]) -> list[str]:
 
 
 def _from_to(baseline: Row, row: Row) -> str:
-    """The two tumor fractions that the ratio compares: informed ones where both are known."""
+    """The two tumor fractions behind the change: informed ones where both are known."""
     changed = "changed" in (baseline["profile"], row["profile"])
     if known(baseline["informed"]) and known(row["informed"]) and not changed:
         now = "not seen" if not_seen(row) else percent(row["informed"])
-        return f"From {percent(baseline['informed'])} to {now} (informed)"
+        return f"Tumor fraction from {percent(baseline['informed'])} to {now} (informed)"
     shown = [
         percent(r["fraction"]) if r["status"] == "detected" else palette.STATUS[r["status"]].lower()
         for r in (baseline, row)
     ]
-    return f"From {shown[0]} to {shown[1]}"
+    return f"Tumor fraction from {shown[0]} to {shown[1]}"
 
 
 #: A ratio to baseline that cannot be told from none, so that a fall has a lower bound only.
 NONE_LEFT = 0.01
 #: What the columns of a change are about.
-CHANGES = {"change": "tumor fraction", "erbb2_change": "ERBB2 excess copies"}
+CHANGES = {"change": "ctDNA fraction", "erbb2_change": "ERBB2 excess copies"}
 #: How the parts of the track's reason begin, by the column that they explain.
-REASON_PARTS = {"change": "tumor fraction: ", "erbb2_change": "ERBB2 excess copies: ",
+REASON_PARTS = {"change": "ctDNA fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
-                "noise": "noise: ", "identity": "identity: "}  # fmt: skip
+                "noise": "noise: ", "vaf": "mean VAF: ", "identity": "identity: "}  # fmt: skip
 
 
 def reason_of(row: Row, column: str) -> str:
