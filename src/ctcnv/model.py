@@ -201,7 +201,9 @@ class GenesSettings(Settings):
     amplified_copies: float
     amplified_ratio: float
     target_copies: float
+    false_neutral: float
     amplicon_bp: int
+    germline: float
 
 
 @dataclass(frozen=True, kw_only=True)
