@@ -308,9 +308,9 @@ def plans(size: int, whole: int) -> list[dict[str, object]]:
     for n, depth, level, true in itertools.product((2, 3, 4), DEPTHS, (1.5, 2.0), (0.0, 0.1)):
         add(5 * size, "germline", truth=true, erbb2=2, bp=n * ATOM, depth=depth, level=level)
     for true, depth in itertools.product(NEUTRAL_FRACTIONS, DEPTHS):
-        add(75 * size, "unchanged", truth=true, erbb2=2, bp=0, depth=depth)
+        add(25 * size, "unchanged", truth=true, erbb2=2, bp=0, depth=depth)
         for number, width in itertools.product(TARGET_COPIES, NARROW):
-            add(15 * size, "narrow", truth=true, erbb2=number, bp=width, depth=depth)
+            add(5 * size, "narrow", truth=true, erbb2=number, bp=width, depth=depth)
     for number, true, depth in itertools.product((110, 220), (0.05, 0.3, 0.8), (0.1, 1.0)):
         add(whole, "high whole", truth=true, erbb2=number, bp=500_000, depth=depth)
     for true, number, width, depth in itertools.product(

@@ -418,7 +418,7 @@ def _falls(prefix: str, of: str) -> tuple[Column, ...]:
 
 
 TRACK = Table(
-    "track", 3,
+    "track", 4,
     (
         Column("sample", "text", "sample name"),
         Column("day", "int", "day relative to the first dose; baseline is at or below 0", "days"),
@@ -460,6 +460,11 @@ TRACK = Table(
         Column("erbb2_copies", "float", "ERBB2 copies per tumor cell", "copies", nullable=True),
         Column("erbb2_copies_low", "float", "lower 95 % bound", "copies", nullable=True),
         Column("erbb2_copies_high", "float", "upper 95 % bound", "copies", nullable=True),
+        Column("erbb2_informed", "float", "ERBB2 copies per tumor cell with the informed tumor "
+               "fraction instead of the sample's own; empty for the template, and where no tumor "
+               "is seen on its profile or that has changed", "copies", nullable=True),
+        Column("erbb2_informed_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("erbb2_informed_high", "float", "upper 95 % bound", "copies", nullable=True),
         Column("erbb2_ratio", "float", "excess plasma copies over baseline: "
                "(pCN - 2) / (pCN of baseline - 2)", "ratio", nullable=True),
         Column("erbb2_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),
