@@ -285,18 +285,25 @@ def test_a_target_that_the_own_atoms_do_not_exclude_is_not_neutral():
     for count, call in ((120, "neutral"), (135, "indeterminate")):
         levels = fine((269, 273, count / 120))
         m = fine_gene(levels, expected=120.0)
-        missed = genes.probability_missed(cells, m, settings=SETTINGS)
+        missed = genes.probability_missed(6.0, cells, m)
         # negative binomial around 576: Poisson and POISSON's 0.4 % of four atoms
         assert missed == pytest.approx(scipy.stats.poisson(576).cdf(4 * count), rel=0.1)
         row = fine_call(levels, fraction_result(0.1), expected=120.0)
         assert row["detectable_copies"] < SETTINGS.target_copies
         assert (row["call"], missed <= SETTINGS.false_neutral) == (call, call == "neutral")
-    assert row["reason"] == genetest.NOT_EXCLUDED
+    # 576 + 24 * (C - 6) fragments of which 540 or fewer are seen in one of 100: 597.2, 6.9 copies
+    assert row["reason"] == f"{genetest.NOT_EXCLUDED}, only 6.9 copies or more are"
 
 
 def test_without_a_posterior_nothing_is_excluded():
     cells = genes.Cells(*[np.zeros(0)] * 3, 1.0, "failed")
-    assert np.isnan(genes.probability_missed(cells, fine_gene(fine()), settings=SETTINGS))
+    assert np.isnan(genes.probability_missed(6.0, cells, fine_gene(fine())))
+    assert np.isnan(genes.excluded_copies(cells, fine_gene(fine()), settings=SETTINGS))
+
+
+def test_a_tumor_that_may_be_absent_excludes_nothing():
+    one = genes.Cells(np.array([0.5]), np.array([2.0]), np.ones(1), 0.97, "not_detected")
+    assert genes.probability_missed(300.0, one, fine_gene(fine())) == pytest.approx(0.03)
 
 
 @pytest.mark.parametrize("atoms", [4, 12])

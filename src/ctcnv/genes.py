@@ -184,11 +184,16 @@ def _row(
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low
     call, reason = decide(row, significant=significant, detected=detected,
-                          missed=probability_missed(cells, m, settings=settings),
+                          missed=probability_missed(settings.target_copies, cells, m),
                           settings=settings)  # fmt: skip
+    if reason == NOT_EXCLUDED:
+        excluded = excluded_copies(cells, m, settings=settings)
+        least = f"only {excluded:.1f} copies or more are" if np.isfinite(excluded) else (
+            "no number of copies is")  # fmt: skip
+        reason = f"{NOT_EXCLUDED}, {least}"
     if m.doubt == NARROW:
         return row | {"call": "indeterminate", "reason": NARROW}
-    if m.doubt is not None and (call == "neutral" or reason == NOT_EXCLUDED):
+    if m.doubt is not None and (call == "neutral" or reason.startswith(NOT_EXCLUDED)):
         # What cannot be told from a change of the gene is no proof that there is none.
         return row | {"call": "indeterminate", "reason": m.doubt}
     return row | {"call": call, "reason": reason}
@@ -245,19 +250,36 @@ def detectable_copies(cells: Cells, m: Measured) -> float:
     return float(np.interp(POWER, power[first - 1 : first + 1], copies[first - 1 : first + 1]))
 
 
-def probability_missed(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:
-    """P(counts of the gene's own atoms at most as high as they are, had it ``target_copies``).
+def probability_missed(copies: float, cells: Cells, m: Measured) -> float:
+    """P(counts of the gene's own atoms at most as high as they are, had it so many copies).
 
-    Every amplicon of the gene holds these atoms, so that no width is assumed. NaN without a
-    posterior.
+    Every amplicon of the gene holds these atoms, so that no width is assumed. A fraction of zero
+    misses any number and takes its share of the mass. NaN without a posterior.
     """
     if len(cells.weight) == 0 or m.own is None:
         return float("nan")
-    ratio = ratio_of(settings.target_copies, cells.fraction, cells.ploidy,
-                     normal=float(m.normal_copies))  # fmt: skip
-    return float(cells.weight @ m.own.as_few(ratio) / cells.weight.sum())
+    ratio = ratio_of(copies, cells.fraction, cells.ploidy, normal=float(m.normal_copies))
+    found = 1 - float(cells.weight @ m.own.as_few(ratio) / cells.weight.sum())
+    return 1 - found * (1.0 if cells.status == "detected" else cells.p_tumor)
 
 
+def excluded_copies(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:
+    """Smallest copies, from ``target_copies`` on, that are missed with a probability of at most
+    ``false_neutral``; NaN when ``MAX_DETECTABLE`` are not."""
+    low, high = settings.target_copies, MAX_DETECTABLE
+    if not probability_missed(high, cells, m) <= settings.false_neutral:
+        return float("nan")
+    for _ in range(HALVINGS):
+        middle = float(np.sqrt(low * high))
+        if probability_missed(middle, cells, m) <= settings.false_neutral:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+#: Of the range of excluded copies, on a logarithmic scale: to a part in a thousand.
+HALVINGS = 12
 #: Beyond this a number of copies is no longer a biological question (HCC1954 has about 200).
 MAX_DETECTABLE = 300.0
 
