@@ -86,7 +86,7 @@ def _intervals(rows: pd.DataFrame) -> list[str]:
         "\n`alone`: with what sets libraries apart (2 % an atom, waves of 500 kb of 0.5 to 1 %: "
         "assumptions) and a panel of 24 normals of 1x. `by truth` is the sd of who knows where the "
         "amplicon lies and what each atom should have, `by panel` of who knows the place and has "
-        "the panel: what no method can go below. `claimed` is the standard deviation that the "
+        "the panel: what a method can reach. `claimed` is the standard deviation that the "
         "interval stands for, in the same unit.\n",
         markdown(_errors(grid)),
         "\nThe same amplicons by their intervals:\n",
