@@ -203,13 +203,12 @@ def alone(
 
 def counted(profile: pd.DataFrame, segment: Segment, depth: float) -> dict[str, float]:
     """Plasma copies of an amplicon by who knows where it is: from the atoms that lie in it, with
-    the true expectation of each (``by_truth``) and with that of the panel (``by_panel``), and the
-    standard error of counting alone of the first at two copies (``counting``)."""
+    the true expectation of each (``by_truth``) and with that of the panel (``by_panel``)."""
     inside = (profile["start"] >= segment.start) & (profile["end"] <= segment.end)
     inside &= np.isfinite(profile["expected"])
     observed = float(profile["observed"][inside].sum())
     expected = float((per_atom(depth) * shared())[inside].sum())
-    return {"by_truth": 2 * observed / expected, "counting": 2 / np.sqrt(expected),
+    return {"by_truth": 2 * observed / expected,
             "by_panel": 2 * observed / float(profile["expected"][inside].sum())}  # fmt: skip
 
 
