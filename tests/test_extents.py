@@ -46,21 +46,24 @@ def marginal(found, at, atoms):
             st.lists(st.floats(10, 60), min_size=n, max_size=n),
         )
     ),
-    st.integers(0, 6), st.integers(1, 3), st.floats(1, 3), st.floats(0, 1),
+    st.integers(0, 6), st.integers(1, 3), st.floats(1, 3), st.floats(0, 1), st.integers(0, 2),
 )  # fmt: skip
-def test_it_is_the_posterior_of_every_stretch(pairs, low, width, least, growth):
+def test_it_is_the_posterior_of_every_stretch(pairs, low, width, least, growth, more):
     observed, expected = pairs
     low = min(low, len(observed) - 1)
     core = (low, min(len(observed), low + width))
     on = chromosome(observed, expected)
     phi = least + growth * np.arange(len(observed))
-    found = explain(on, core, (0, len(observed)), phi=phi)
-    holding, elsewhere = extents_slow.explain(observed, expected, core, phi=phi)
+    gene = (max(0, core[0] - more), min(len(observed), core[1] + more))
+    found = explain(on, core, (0, len(observed)), phi=phi, gene=gene)
+    holding, elsewhere, germline = extents_slow.explain(observed, expected, core, phi=phi,
+                                                        gene=gene)  # fmt: skip
     fast = {(int(a), int(b)): w for a, b, w in zip(found.low, found.high, found.weight, strict=True)
             if w > 0}  # fmt: skip
     for stretch, value in holding.items():
         assert fast.get(stretch, 0.0) == pytest.approx(value, rel=1e-5, abs=1e-9)
     assert found.elsewhere == pytest.approx(elsewhere, rel=1e-5, abs=1e-9)
+    assert found.germline == pytest.approx(germline, rel=1e-5, abs=1e-9)
     assert found.weight.sum() == pytest.approx(1)
 
 

@@ -219,6 +219,106 @@ def test_a_germline_variant_of_a_part_of_the_gene_is_no_amplification(atoms, lev
         assert deep["reason"] in genetest.DOUBTS
 
 
+@pytest.mark.parametrize(
+    ("expected", "first", "counts"),
+    [
+        # twice the germline's copies in the four atoms of the gene, by chance 277 for 240: beyond a
+        # ratio of 2 by more than its interval
+        (30.0, 269, [69.25] * 4),
+        # half more in three and in four atoms, and by chance high ones behind: wider than the gene
+        (60.0, 269, [90, 92, 94, 80, 78, 76, 75]),
+        (30.0, 269, [46, 46, 46, 46, 40, 38]),
+    ],
+)
+def test_chance_beside_a_germline_variant_makes_no_amplification(expected, first, counts):
+    drawn = fine()
+    drawn[first : first + len(counts)] = np.array(counts) / expected
+    row = fine_call(drawn, fraction_result(0.1), expected=expected)
+    assert row["p_value"] < 1e-3
+    assert (row["call"], row["reason"]) == ("indeterminate", genetest.NARROW)
+    # a wide one of that height is the tumor's
+    drawn[250:300] = drawn[270]
+    assert fine_call(drawn, fraction_result(0.1), expected=expected)["call"] == "amplified"
+
+
+def test_no_variant_inside_a_gene_is_told_where_its_atoms_are_wider_than_it():
+    """At a ratio of exactly 1.5, an amplicon of one atom of 500 kb."""
+    row = called(amplified(1, 1.5))
+    assert row["call"] == "amplified"
+    assert row["focal"]
+
+
+# --- no change ---
+
+
+def own_atoms(levels, *, table=SMALL, atom_bp=FINE, expected=60.0):
+    return measured(levels, table=table, dispersion=POISSON, atom_bp=atom_bp,
+                    expected=expected).own  # fmt: skip
+
+
+def test_the_atoms_that_every_amplicon_of_the_gene_holds():
+    levels = fine((268, 269, 2.0), (273, 274, 3.0))
+    found = own_atoms(levels)
+    assert (found.observed, found.expected, found.atoms, found.share) == (240, 240, 4, 1)
+    # the gene fills 0.6 and 0.9 of two atoms
+    found = own_atoms(fine(), table=gene(2_684_000, 2_699_000, centromere=0))
+    assert (found.atoms, found.share) == (2, pytest.approx(0.75))
+    # atoms of 1 Mb: half of one is filled by an amplicon of the width that is assumed
+    found = own_atoms(np.ones(80), table=gene(40_100_000, 40_140_000), atom_bp=1_000_000)
+    assert (found.atoms, found.share) == (1, 0.5)
+
+
+def test_how_likely_so_few_fragments_are_by_hand():
+    few = genetest.OwnAtoms(12.0, 10.0, 4, 0.5, Dispersion(np.array([1.0]), np.array([1e-6])))
+    # ratio 3 in half of the atoms: 20 fragments
+    wanted = scipy.stats.poisson(20.0).cdf(12)
+    assert few.as_few(np.array([3.0]))[0] == pytest.approx(wanted, rel=1e-3)
+    assert few.as_few(np.array([0.0, -5.0])) == pytest.approx(
+        [scipy.stats.poisson(5.0).cdf(12), 1.0], rel=1e-3
+    )
+
+
+def test_a_target_that_the_own_atoms_do_not_exclude_is_not_neutral():
+    """TF 0.1: 6 copies are a ratio of 1.2, in 4 atoms of 120 fragments 576. An amplicon of 500 kb
+    would have been seen with fewer; whether the gene alone has one is told by its atoms."""
+    cells = genes.Cells.of(fraction_result(0.1))
+    for count, call in ((120, "neutral"), (135, "indeterminate")):
+        levels = fine((269, 273, count / 120))
+        m = fine_gene(levels, expected=120.0)
+        missed = genes.probability_missed(6.0, cells, m)
+        # negative binomial around 576: Poisson and POISSON's 0.4 % of four atoms
+        assert missed == pytest.approx(scipy.stats.poisson(576).cdf(4 * count), rel=0.1)
+        row = fine_call(levels, fraction_result(0.1), expected=120.0)
+        assert row["detectable_copies"] < SETTINGS.target_copies
+        assert (row["call"], missed <= SETTINGS.false_neutral) == (call, call == "neutral")
+    # 576 + 24 * (C - 6) fragments of which 540 or fewer are seen in one of 100: 597.2, 6.9 copies
+    assert row["reason"] == f"{genetest.NOT_EXCLUDED}, only 6.9 copies or more are"
+
+
+def test_without_a_posterior_nothing_is_excluded():
+    cells = genes.Cells(*[np.zeros(0)] * 3, 1.0, "failed")
+    assert np.isnan(genes.probability_missed(6.0, cells, fine_gene(fine())))
+    assert np.isnan(genes.excluded_copies(cells, fine_gene(fine()), settings=SETTINGS))
+
+
+def test_a_tumor_that_may_be_absent_excludes_nothing():
+    one = genes.Cells(np.array([0.5]), np.array([2.0]), np.ones(1), 0.97, "not_detected")
+    assert genes.probability_missed(300.0, one, fine_gene(fine())) == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize("atoms", [4, 12])
+def test_an_amplified_gene_is_hardly_ever_neutral_however_narrow_its_amplicon(atoms):
+    """Six copies at TF 0.3 and 0.3x, where an amplicon of 500 kb shows from 3.4 copies on; one
+    that is as narrow as the gene is missed by the test in most of 40 samples."""
+    rng, n, calls = np.random.default_rng(atoms), 40, []
+    levels = fine((269, 269 + atoms, float(ratio_of(6, 0.3, 2.0))))
+    for _ in range(n):
+        drawn = rng.poisson(18 * levels) / 18
+        calls.append(fine_call(drawn, fraction_result(0.3), expected=18.0)["call"])
+    assert calls.count("neutral") <= scipy.stats.binom.ppf(0.999, n, SETTINGS.false_neutral)
+    assert calls.count("amplified") < n
+
+
 def test_an_amplicon_of_the_gene_alone_is_one_where_no_germline_variant_reaches():
     row = fine_call(fine((269, 273, 6.0)))
     assert row["call"] == "amplified"
@@ -258,10 +358,10 @@ def test_a_change_beside_that_may_reach_the_gene_is_no_proof_that_the_gene_is_un
                    high=1.1, nodes=np.ones(41), z=0.0, p_value=0.5)  # fmt: skip
     cells = genes.Cells.of(fraction_result(0.4))
     row = SMALL.iloc[0].to_dict()
-    test = genetest.Test(1.05, 3000.0, 50, 1.0, POISSON)
+    sure = replace(sure, test=genetest.Test(1.05, 3000.0, 50, 1.0, POISSON),
+                   own=genetest.OwnAtoms(240.0, 240.0, 4, 1.0, POISSON))  # fmt: skip
     for doubt, call in ((None, "neutral"), (genetest.BESIDE, "indeterminate")):
-        found = genes._row(row, replace(sure, doubt=doubt, test=test), 0.5, cells,
-                           settings=SETTINGS)  # fmt: skip
+        found = genes._row(row, replace(sure, doubt=doubt), 0.5, cells, settings=SETTINGS)
         assert found["call"] == call
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from ctcnv import cli, report, schema
+from ctcnv.genetest import NOT_EXCLUDED
 from ctcnv.report import Sample, Sheet, methods, patient_report, svg, view, words
 from tests import fakes
 
@@ -54,6 +55,28 @@ def with_track(fake: fakes.FakePatient, **columns: object) -> Sheet:
 @pytest.fixture(scope="module")
 def pages() -> dict[str, str]:
     return {name: page_of(fake) for name, fake in CASES.items()}
+
+
+def test_copies_with_the_informed_fraction_stand_beside_those_of_the_sample_alone():
+    fake = CASES["responder"]
+    track = with_track(fake, erbb2_informed=38.2, erbb2_informed_low=29.0,
+                       erbb2_informed_high=51.0)  # fmt: skip
+    assert "informed 38 (29\u201351)" in words_of(page_of(fake, track=track))
+    assert "informed 38" not in words_of(page_of(fake))
+
+
+def test_a_narrow_amplicon_that_is_not_excluded_is_said_in_words():
+    fake = CASES["responder"]
+    first = fake.samples[0]
+    table, meta = first.tables["genes"]
+    table, why = table.copy(), f"{NOT_EXCLUDED}, only 7.2 copies or more are"
+    table.loc[table["gene"] == "ERBB2", ["call", "reason"]] = ["indeterminate", why]
+    changed = dataclasses.replace(first, tables=first.tables | {"genes": (table, meta)})
+    fake = dataclasses.replace(fake, samples=(changed, *fake.samples[1:]))
+    frame = fake.track[0].copy()
+    frame.loc[frame.index[0], "erbb2_call"] = "indeterminate"
+    page = words_of(page_of(fake, track=Sheet(frame, fake.track[1])))
+    assert f"Cannot be told: {why}. It is not a negative result." in page
 
 
 def test_the_answer_stands_first(pages):

@@ -85,6 +85,27 @@ def test_a_tumor_below_the_single_sample_limit_is_still_measured_on_the_baseline
     assert row["informed_low"] <= 0.01 <= row["informed_high"]
     assert row["informed_p"] < 0.01
     assert row["change"] == "decrease"
+    # alone it has no fraction, so that its copies have a lower bound at most
+    assert np.isnan(row["erbb2_copies"])
+    assert row["erbb2_informed_low"] <= 40 <= row["erbb2_informed_high"]
+
+
+def test_copies_with_an_informed_fraction_by_hand():
+    # slope 0.5 of a fraction of 0.2 at ploidy 2: 0.1; pCN 4 is 2 + 2 / 0.1
+    template = Template("base", pd.DataFrame(), np.array([0.2]), np.array([2.0]), np.ones(1))
+    gene = {"pcn": 4.0, "pcn_low": 4.0, "pcn_high": 4.0}
+    found = step.informed_copies(Slope(0.5, 0.0, 0.0, profile="same"), template, gene)
+    np.testing.assert_allclose(found, 22.0)
+    # an error of a tenth of the slope, and none of the gene: 2 + 2 / (0.1 -+ 0.0196)
+    low, middle, high = step.informed_copies(Slope(0.5, 0.05, 0.0, profile="same"), template, gene)
+    assert (low, middle, high) == pytest.approx((2 + 2 / 0.1196, 22, 2 + 2 / 0.0804), rel=0.01)
+
+
+@pytest.mark.parametrize(("seed", "fraction"), [(9, 0.0), (6, 0.10)])
+def test_copies_are_informed_only_where_the_tumor_is_seen_on_the_profile(seed, fraction):
+    table = tracked(BASE(), point("later", 21, fraction=fraction, seed=seed))
+    assert np.isnan(table.loc["base", "erbb2_informed"])
+    assert np.isfinite(table.loc["later", "erbb2_informed"]) == (fraction > 0)
 
 
 def test_what_is_not_seen_says_what_would_have_been():

@@ -15,9 +15,9 @@ from benchmarks import fraction_speed
 from ctcnv import fraction as step
 from ctcnv.fraction import FractionResult
 from ctcnv.schema import PROFILE
-from ctcnv.simulate import atom_ploidy
+from ctcnv.simulate import Segment, atom_ploidy
 from tests import plasma
-from validation import donors, fraction_grid, limits, patients, tumors
+from validation import donors, fraction_grid, gene_grid, gene_page, limits, patients, tumors
 
 NAN = float("nan")
 
@@ -352,3 +352,67 @@ def test_the_benchmark_measures_a_genome_of_as_many_windows_as_it_says() -> None
     assert len(made) == fraction_speed.WINDOWS
     PROFILE.check(made)
     assert made["observed"].sum() == pytest.approx(fraction_speed.FRAGMENTS, rel=0.001)
+
+
+# --- genes ----------------------------------------------------------------------------------------
+
+
+def gene_rows(n: int, **columns: object) -> pd.DataFrame:
+    """Judged samples of one kind."""
+    given = {"truth": 0.1, "depth": 1.0, "erbb2": 6, "bp": 60_000, "p_value": 0.5,
+             "detectable_copies": 4.4, "call": "neutral"}  # fmt: skip
+    return pd.DataFrame({key: np.broadcast_to(np.asarray(value, dtype=object), n)
+                         for key, value in (given | columns).items()}).infer_objects()  # fmt: skip
+
+
+def test_who_knows_the_place_counts_the_atoms_that_lie_in_the_amplicon() -> None:
+    n = len(gene_grid.atoms())
+    observed, expected = np.zeros(n), np.full(n, 50.0)
+    observed[100:103], expected[101] = (90, 120, 500), np.nan
+    profile = gene_grid.profile_of(observed, expected)
+    # half of atom 99, all of 100 to 102, of which one is not used, and a part of 103
+    place = Segment("chr17", 995_000, 1_031_000, 4.0)
+    found = gene_grid.counted(profile, place, 1.0)
+    assert found["by_panel"] == pytest.approx(2 * (90 + 500) / 100)
+    wanted = gene_grid.per_atom(1.0) * (gene_grid.shared()[100] + gene_grid.shared()[102])
+    assert found["by_truth"] == pytest.approx(2 * (90 + 500) / wanted)
+
+
+def test_nothing_sets_plain_libraries_apart() -> None:
+    assert set(gene_grid.differing(np.random.default_rng(1), plain=True)) == {1.0}
+    assert np.std(gene_grid.differing(np.random.default_rng(1))) > 0.02
+
+
+def test_errors_are_told_in_standard_errors_of_counting() -> None:
+    # 60 kb at 1x: 359 fragments of two copies; at pCN 4 an error of one is 2 * sqrt(2 / 359)
+    one = 2 * np.sqrt(2 / (60_000 / limits.FRAGMENT_BP))
+    shifts = np.array([-2.0, -1, 0, 1, 2])
+    rows = gene_rows(5, p_value=1e-5, true_pcn=4.0, pcn=4 + one * shifts, by_truth=4.0,
+                     by_panel=4 + one * shifts / 2, pcn_low=4 - 1.96 * one,
+                     pcn_high=4 + 1.96 * one)  # fmt: skip
+    found = gene_page._errors(rows).set_index("of")
+    # the median of 2, 1, 0, 1, 2 is 1
+    assert found.loc["1x", ["n", "sd by truth", "sd by panel", "sd", "over by panel", "claimed"]
+                     ].tolist() == pytest.approx([5, 0, 1.4826 / 2, 1.4826, 2, 1])  # fmt: skip
+    assert found.loc["5x", "n"] == 0
+
+
+def test_the_page_counts_false_neutrals_and_what_a_wide_amplicon_alone_would_have_said() -> None:
+    calls = ["neutral", "indeterminate", "indeterminate", "amplified"]
+    narrow = gene_rows(4, set="narrow", call=calls, detectable_copies=[4.4, 4.4, 7.0, 4.4],
+                       p_value=[0.5, 0.5, 0.5, 1e-5])  # fmt: skip
+    unchanged = gene_rows(3, set="unchanged", erbb2=2, bp=0,
+                          call=["neutral", "neutral", "indeterminate"])  # fmt: skip
+    text = "\n".join(gene_page._neutral(pd.concat([narrow, unchanged], ignore_index=True)))
+    # of four one is neutral; two show nothing where 500 kb would have shown the target
+    assert re.search(r"\| 60 kb \| 6 \| 4 \| 1 of 4, 25.00 % \(\S+ %\) \| 2 \|", text)
+    assert "the most: 1 of 4" in text
+    assert "| 0.1 | 2 of 3 (3); 4.4 |" in text
+
+
+def test_every_sample_of_the_gene_level_has_a_set_that_the_page_knows() -> None:
+    planned = pd.DataFrame(gene_grid.plans(1, 1))
+    assert set(planned["set"]) == {
+        "grid", "grid plain", "grid whole", "target", "target whole", "broad", "broad whole",
+        "dilution whole", "ploidy", "ploidy whole", "germline", "unchanged", "narrow", "high whole",
+    }  # fmt: skip

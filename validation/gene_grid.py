@@ -12,6 +12,9 @@ of 10 kb is its share of the normalized megabase that it lies in; a GC curve wit
 not simulated. Each sample is judged twice, with the estimated and with the true tumor fraction, so
 that the share of either in an error is seen.
 
+``plain`` is ``alone`` without what sets libraries apart, and with a panel of deep normals: nothing
+but counting noise, so that what is lost beyond it is lost by the method.
+
 The amplicon lies anywhere around the gene that holds it. Panel: 24 normals of 1x, whose factors
 are estimated by :class:`ctcnv.pon.Factors`. Libraries differ by waves of 500 kb (0.5 to 1 %) and by
 2 % from atom to atom, an assumption.
@@ -46,10 +49,16 @@ CENTROMERE = (22_700_000, 27_400_000)
 FRACTIONS = (0.01, 0.02, 0.05, 0.1, 0.3)
 COPIES = (4, 6, 10, 20, 60)
 WIDTHS = (60_000, 200_000, 500_000, 2_000_000, 10_000_000)
+#: Of what must not be called neutral: from the gene's own length on.
+NARROW = (42_513, 60_000, 100_000, 200_000, 500_000)
+#: Fractions and copies at which it is asked whether a gene is neutral.
+NEUTRAL_FRACTIONS, TARGET_COPIES = (0.05, 0.1, 0.2, 0.3, 0.5), (6, 10)
 DEPTHS = (0.1, 0.5, 1.0, 5.0)
 #: What atoms of 10 kb share in every library, and by what they differ from library to library.
 FACTOR_SD, WHITE_SD = 0.05, 0.02
 NORMALS, NORMAL_DEPTH = 24, 1.0
+#: Depth of the normals of the world without noise between libraries.
+PLAIN_DEPTH = 200.0
 PANEL_SEED = 20261125
 SETTINGS = plasma.SETTINGS["genes"]
 #: The fraction with fewer simulated genomes behind its p-value and limits, which genes do not use.
@@ -87,9 +96,11 @@ def shared() -> Floats:
     return np.exp(np.random.default_rng(PANEL_SEED).normal(0, FACTOR_SD, len(atoms())))
 
 
-def differing(rng: np.random.Generator) -> Floats:
-    """What one library shows at the atoms: waves and white noise, mean 1."""
+def differing(rng: np.random.Generator, *, plain: bool = False) -> Floats:
+    """What one library shows at the atoms: waves and white noise, mean 1; nothing when plain."""
     n = len(atoms())
+    if plain:
+        return np.ones(n)
     wave = float(rng.uniform(0.005, 0.010)) * smooth_noise(n, WAVE_BP / ATOM, rng)
     return np.asarray((1 + wave) * rng.gamma(1 / WHITE_SD**2, WHITE_SD**2, n))
 
@@ -103,14 +114,19 @@ class Fine:
     excess: dict[str, float]
 
 
-@functools.cache
-def panel() -> Fine:
+def panel(*, plain: bool = False) -> Fine:
     """From 24 normals, each left out in turn for what a new library shows."""
+    return _panel(plain)
+
+
+@functools.cache
+def _panel(plain: bool) -> Fine:
     usable = atoms()["usable"].to_numpy(bool)
-    expected = np.full((NORMALS, len(usable)), per_atom(NORMAL_DEPTH))
+    each = per_atom(PLAIN_DEPTH if plain else NORMAL_DEPTH)
+    expected = np.full((NORMALS, len(usable)), each)
     expected[:, ~usable] = np.nan
     observed = np.vstack([
-        rng.poisson(per_atom(NORMAL_DEPTH) * shared() * differing(rng) * usable)
+        rng.poisson(each * shared() * differing(rng, plain=plain) * usable)
         for rng in (np.random.default_rng([PANEL_SEED, i]) for i in range(NORMALS))
     ]).astype(float)  # fmt: skip
     factors = pon.Factors(observed, expected, settings=plasma.SETTINGS["pon"])
@@ -175,13 +191,25 @@ def germline(n: int, level: float, rng: np.random.Generator) -> Floats:
 
 def alone(
     tumor: Tumor, *, true: float, ploidy: float, depth: float, rng: np.random.Generator,
-    variant: Floats | None = None,
+    variant: Floats | None = None, plain: bool = False,
 ) -> pd.DataFrame:  # fmt: skip
     """The profile of chromosome 17 of a sample whose scale is known."""
     level = ratio_of(copies_at(tumor), true, ploidy) * (1.0 if variant is None else variant)
     usable = atoms()["usable"].to_numpy(bool)
-    drawn = rng.poisson(per_atom(depth) * shared() * differing(rng) * level * usable)
-    return profile_of(drawn.astype(float), per_atom(depth) * panel().factor)
+    yields = shared() * differing(rng, plain=plain) * usable
+    drawn = rng.poisson(per_atom(depth) * yields * level)
+    return profile_of(drawn.astype(float), per_atom(depth) * panel(plain=plain).factor)
+
+
+def counted(profile: pd.DataFrame, segment: Segment, depth: float) -> dict[str, float]:
+    """Plasma copies of an amplicon by who knows where it is: from the atoms that lie in it, with
+    the true expectation of each (``by_truth``) and with that of the panel (``by_panel``)."""
+    inside = (profile["start"] >= segment.start) & (profile["end"] <= segment.end)
+    inside &= np.isfinite(profile["expected"])
+    observed = float(profile["observed"][inside].sum())
+    expected = float((per_atom(depth) * shared())[inside].sum())
+    return {"by_truth": 2 * observed / expected,
+            "by_panel": 2 * observed / float(profile["expected"][inside].sum())}  # fmt: skip
 
 
 def whole(
@@ -237,11 +265,11 @@ def known(true: float, ploidy: float) -> FractionResult:
 
 
 def called(
-    profile: pd.DataFrame, found: FractionResult, dispersion: Dispersion
+    profile: pd.DataFrame, found: FractionResult, dispersion: Dispersion, *, plain: bool = False
 ) -> dict[str, object]:
     """The row of ERBB2."""
-    row = genes.call_genes(profile, gene(), found, dispersion=dispersion,
-                           settings=SETTINGS, excess=panel().excess).iloc[0]  # fmt: skip
+    row = genes.call_genes(profile, gene(), found, dispersion=dispersion, settings=SETTINGS,
+                           excess=panel(plain=plain).excess).iloc[0]  # fmt: skip
     return {name: row[name] for name in COLUMNS}
 
 
@@ -263,9 +291,10 @@ def plans(size: int, whole: int) -> list[dict[str, object]]:
 
     for true, number, width, depth in itertools.product(FRACTIONS, COPIES, WIDTHS, DEPTHS):
         add(size, "grid", truth=true, erbb2=number, bp=width, depth=depth)
+        add(size, "grid plain", truth=true, erbb2=number, bp=width, depth=depth)
     for true, depth in TARGETS:
         add(50 * size, "target", truth=true, erbb2=20, bp=500_000, depth=depth)
-        add(10 * whole, "target whole", truth=true, erbb2=20, bp=500_000, depth=depth)
+        add(50 * whole, "target whole", truth=true, erbb2=20, bp=500_000, depth=depth)
     for true, depth in itertools.product((0.05, 0.2, 0.5, 0.9), DEPTHS):
         add(10 * size, "broad", truth=true, erbb2=3, bp=0, depth=depth)
         add(whole, "broad whole", truth=true, erbb2=3, bp=0, depth=depth)
@@ -277,6 +306,12 @@ def plans(size: int, whole: int) -> list[dict[str, object]]:
         add(2 * whole, "ploidy whole", truth=0.3, erbb2=7, bp=500_000, depth=1.0, base=ploidy)
     for n, depth, level, true in itertools.product((2, 3, 4), DEPTHS, (1.5, 2.0), (0.0, 0.1)):
         add(5 * size, "germline", truth=true, erbb2=2, bp=n * ATOM, depth=depth, level=level)
+    for true, depth in itertools.product(NEUTRAL_FRACTIONS, DEPTHS):
+        add(25 * size, "unchanged", truth=true, erbb2=2, bp=0, depth=depth)
+        for number, width in itertools.product(TARGET_COPIES, NARROW):
+            add(5 * size, "narrow", truth=true, erbb2=number, bp=width, depth=depth)
+    for number, true, depth in itertools.product((110, 220), (0.05, 0.3, 0.8), (0.1, 1.0)):
+        add(whole, "high whole", truth=true, erbb2=number, bp=500_000, depth=depth)
     for true, number, width, depth in itertools.product(
         (0.05, 0.1, 0.3), (6, 20), (200_000, 2_000_000), (0.1, 1.0)
     ):
@@ -306,16 +341,23 @@ def judge(task: tuple[dict[str, object], list[int]]) -> dict[str, object]:
         variant = germline(int(plan["bp"]) // ATOM, float(plan["level"]), rng)
     else:
         own = (arm,) if kind == "broad" else (placed(int(plan["bp"]), number, of_series),)
+        own = () if kind == "unchanged" else own
     if world == "whole":
         genome = _genome(base, of_series)
         tumor = replace(genome, segments=(*genome.segments, *own))
         profile, found, ploidy, spread = whole(tumor, true=true, depth=depth, rng=rng)
     else:
-        tumor, ploidy, spread = Tumor(own, base=base), base, panel().dispersion
+        plain = world == "plain"
+        tumor, ploidy = Tumor(own, base=base), base
+        spread = panel(plain=plain).dispersion
         found = known(true, ploidy) if true > 0 else NOTHING
-        profile = alone(tumor, true=true, ploidy=ploidy, depth=depth, rng=rng, variant=variant)
+        profile = alone(tumor, true=true, ploidy=ploidy, depth=depth, rng=rng, variant=variant,
+                        plain=plain)  # fmt: skip
     row = plan | {"ploidy": ploidy, "true_pcn": 2 * float(ratio_of(number, true, ploidy))}
-    row |= called(profile, found, spread) | {"status": found.row["status"]}
+    row |= called(profile, found, spread, plain=world == "plain")
+    row["status"] = found.row["status"]
+    if kind == "grid" and world in ("", "plain"):
+        row |= counted(profile, own[0], depth)
     if world == "whole":
         row |= {
             f"known_{key}": value

@@ -75,30 +75,25 @@ def _targets(rows: pd.DataFrame) -> list[str]:
 
 
 def _intervals(rows: pd.DataFrame) -> list[str]:
-    grid = rows[(rows["set"] == "grid")].copy()
-    bases = grid["bp"] * grid["depth"] / limits.FRAGMENT_BP
-    grid["error"] = (grid["pcn"] - grid["true_pcn"]) / (2 * np.sqrt(grid["true_pcn"] / 2 / bases))
-    grid["claimed"] = (grid["pcn_high"] - grid["pcn_low"]) / (2 * 1.96) / (
-        2 * np.sqrt(grid["true_pcn"] / 2 / bases))  # fmt: skip
-    seen = grid[grid["p_value"] <= LEVEL]
+    grid = rows[rows["set"] == "grid"]
     lines = [
-        "Amplicons that are significant (`alone`). Error of `pcn` in standard errors of counting "
-        "alone, those of all fragments of the true amplicon; its standard deviation is the robust "
-        "one (1.4826 MAD). Beyond 0.1x what sets libraries apart (2 % an atom, waves, the "
-        "panel's own counts) adds to counting; `claimed` is the standard deviation that the "
+        "Amplicons that are significant. Errors of `pcn` are in standard errors of counting alone, "
+        "those of all fragments of the true amplicon; `sd` is their robust standard deviation "
+        "(1.4826 MAD).\n",
+        "`plain`: nothing sets libraries apart and the panel is deep, so that what goes beyond 1 "
+        "is lost by the method; the target is 1.2.\n",
+        markdown(_errors(rows[rows["set"] == "grid plain"])),
+        "\n`alone`: with what sets libraries apart (2 % an atom, waves of 500 kb of 0.5 to 1 %: "
+        "assumptions) and a panel of 24 normals of 1x. `by truth` is the sd of who knows where the "
+        "amplicon lies and what each atom should have, `by panel` of who knows the place and has "
+        "the panel: what a method can reach. `claimed` is the standard deviation that the "
         "interval stands for, in the same unit.\n",
+        markdown(_errors(grid)),
+        "\nThe same amplicons by their intervals:\n",
+        markdown(_coverage(grid)),
+        "",
     ]
-    table = []
-    for name, values in (("depth", gene_grid.DEPTHS), ("width", gene_grid.WIDTHS)):
-        for value in values:
-            part = seen[seen["depth" if name == "depth" else "bp"] == value]
-            text = f"{value:g}x" if name == "depth" else f"{value / 1e3:g} kb"
-            table.append((text, len(part), part["error"].median(), _robust(part["error"]),
-                          part["claimed"].median(), _share(part["pcn_held"]),
-                          _share(part["copies_held"])))  # fmt: skip
-    names = ["of", "n", "median error", "sd", "claimed", "pcn interval holds", "copies interval"]
-    lines += [markdown(pd.DataFrame(table, columns=names)), "",
-              "All of the grid, whatever the p-value (95 % wanted, 93-97 % the target):\n",
+    lines += ["All of the grid, whatever the p-value (95 % wanted, 93-97 % the target):\n",
               f"- pcn: {_share(grid['pcn_held'])}",
               f"- copies, fraction known: {_share(grid['copies_held'])}"]  # fmt: skip
     whole = rows[rows["set"] == "grid whole"]
@@ -111,7 +106,54 @@ def _intervals(rows: pd.DataFrame) -> list[str]:
             f"- whole genomes, copies with the estimated one: {_share(whole['copies_held'])}; the "
             f"interval of the fraction holds the truth in {_share(within)}",
         ]
+    high = rows[rows["set"] == "high whole"]
+    if len(high):
+        lines.append(
+            f"- whole genomes, 110 and 220 copies in 500 kb: amplified "
+            f"{_share(high['call'] == 'amplified')}, copies with the true fraction hold "
+            f"{_share(high['known_copies_held'])}, with the estimated one "
+            f"{_share(high['copies_held'])}"
+        )
     return lines
+
+
+def _seen(grid: pd.DataFrame) -> pd.DataFrame:
+    """The significant ones, with their errors in standard errors of counting."""
+    seen = grid[grid["p_value"] <= LEVEL].copy()
+    bases = seen["bp"] * seen["depth"] / limits.FRAGMENT_BP
+    counting = 2 * np.sqrt(seen["true_pcn"] / 2 / bases)
+    for name in ("pcn", "by_truth", "by_panel"):
+        seen[f"{name}_error"] = (seen[name] - seen["true_pcn"]) / counting
+    seen["claimed"] = (seen["pcn_high"] - seen["pcn_low"]) / (2 * 1.96) / counting
+    return seen
+
+
+def _by(seen: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """By depth, then by width."""
+    return [
+        *((f"{depth:g}x", seen[seen["depth"] == depth]) for depth in gene_grid.DEPTHS),
+        *((f"{width / 1e3:g} kb", seen[seen["bp"] == width]) for width in gene_grid.WIDTHS),
+    ]
+
+
+def _errors(grid: pd.DataFrame) -> pd.DataFrame:
+    """Errors of plasma copies beside those of who knows the place."""
+    table = []
+    for of, part in _by(_seen(grid)):
+        sd = {name: _robust(part[f"{name}_error"]) for name in ("by_truth", "by_panel", "pcn")}
+        table.append((of, len(part), sd["by_truth"], sd["by_panel"], sd["pcn"],
+                      sd["pcn"] / sd["by_panel"], part["claimed"].median(),
+                      part["by_panel_error"].median(), part["pcn_error"].median()))  # fmt: skip
+    names = ["of", "n", "sd by truth", "sd by panel", "sd", "over by panel", "claimed",
+             "median by panel", "median"]  # fmt: skip
+    return pd.DataFrame(table, columns=names)
+
+
+def _coverage(grid: pd.DataFrame) -> pd.DataFrame:
+    """How often intervals hold the truth."""
+    table = [(of, len(part), _share(part["pcn_held"]), _share(part["copies_held"]))
+             for of, part in _by(_seen(grid))]  # fmt: skip
+    return pd.DataFrame(table, columns=["of", "n", "pcn interval holds", "copies interval"])
 
 
 def _robust(values: pd.Series) -> float:
@@ -153,11 +195,7 @@ def _widths(rows: pd.DataFrame) -> list[str]:
 
 
 def _never(rows: pd.DataFrame) -> list[str]:
-    grid = rows[(rows["set"] == "grid") & (rows["erbb2"] >= 6)]
-    lines = ["Called neutral although ERBB2 has 6 copies or more (`alone`; `neutral` assumes an "
-             "amplicon of 500 kb):\n"]  # fmt: skip
-    lines += [f"- {width / 1e3:g} kb: {_share(part['call'] == 'neutral')}"
-              for width, part in grid.groupby("bp")]  # fmt: skip
+    lines = _neutral(rows)
     series = rows[rows["set"] == "dilution whole"].sort_values("truth", ascending=False)
     if len(series):
         calls = pd.crosstab([series["depth"], series["truth"]], series["call"]).reset_index()
@@ -180,9 +218,63 @@ def _never(rows: pd.DataFrame) -> list[str]:
         for (n, level), part in variants.groupby(["bp", "level"])
     ]  # fmt: skip
     names = ["atoms", "ratio", "n", "amplified", "gained", "neutral"]
+    lines += [_lost_to_germline(rows)]
     lines += ["\nA germline variant of a part of the gene, in all cells; no tumor, or TF 0.1; 0.1x "
               "to 5x:\n", markdown(pd.DataFrame(table, columns=names))]  # fmt: skip
     return lines
+
+
+def _neutral(rows: pd.DataFrame) -> list[str]:
+    """Neutral although amplified, and what that costs where nothing is changed."""
+    narrow, target = rows[rows["set"] == "narrow"], gene_grid.SETTINGS.target_copies
+    table = [
+        (f"{width / 1e3:g} kb", copies, len(part), _share(part["call"] == "neutral"),
+         int((_unseen(part) & (part["detectable_copies"] <= target)).sum()))
+        for (width, copies), part in narrow.groupby(["bp", "erbb2"])
+    ]  # fmt: skip
+    names = ["amplicon", "copies", "n", "neutral", "with 500 kb assumed"]
+    lines = [
+        "Called neutral although ERBB2 is amplified (`alone`, TF 0.05 to 0.5, 0.1x to 5x), and "
+        "how many would be if only an amplicon of 500 kb were asked for (`detectable_copies` of at "
+        f"most {target:g} and nothing seen):\n",
+        markdown(pd.DataFrame(table, columns=names)),
+        f"\nAll: {_share(narrow['call'] == 'neutral')}. The combination of TF, depth, copies and "
+        f"width with the most: {_worst(narrow)}.\n",
+        "What it costs: an unchanged ERBB2 (`alone`), called neutral; in brackets how many would "
+        "be if only 500 kb were asked for; the rest is indeterminate. Behind it the median "
+        "`detectable_copies`:\n",
+    ]
+    unchanged = rows[rows["set"] == "unchanged"]
+    costs = []
+    for true, part in unchanged.groupby("truth"):
+        cells = {
+            f"{depth:g}x": f"{int((one['call'] == 'neutral').sum())} of {len(one)} "
+            f"({int((_unseen(one) & (one['detectable_copies'] <= target)).sum())}); "
+            f"{one['detectable_copies'].median():.2g}"
+            for depth, one in part.groupby("depth")
+        }
+        costs.append({"TF": true} | cells)
+    return [*lines, markdown(pd.DataFrame(costs))]
+
+
+def _lost_to_germline(rows: pd.DataFrame) -> str:
+    """How many real amplicons are not called because they may be germline variants."""
+    seen = rows[(rows["set"] == "grid") & (rows["p_value"] <= LEVEL)]
+    counts = ", ".join(
+        f"{width / 1e3:g} kb {int((part['call'] == 'indeterminate').sum())} of {len(part)}"
+        for width, part in seen.groupby("bp")
+    )
+    return f"\nAmplicons that are significant, but not called (`alone`, all of the grid): {counts}."
+
+
+def _unseen(rows: pd.DataFrame) -> pd.Series:
+    return rows["call"].isin(["neutral", "indeterminate"]) & (rows["p_value"] > LEVEL)
+
+
+def _worst(narrow: pd.DataFrame) -> str:
+    cells = narrow.groupby(["truth", "depth", "erbb2", "bp"])["call"]
+    neutral = cells.apply(lambda calls: int((calls == "neutral").sum()))
+    return f"{int(neutral.max())} of {int(cells.size().max())}"
 
 
 def _healthy(donors: pd.DataFrame) -> list[str]:

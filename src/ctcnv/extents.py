@@ -29,6 +29,8 @@ FINE_TAIL = 1e-4
 BESIDE = 0.1
 #: Edges inside a gene that are tried for a stretch that cuts it.
 INSIDE = 32
+#: Ratios of a variant of the germline: 1, 3 and 4 copies instead of 2, whatever the tumor fraction.
+GERMLINE = np.array([0.5, 1.5, 2.0])
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ class Explained:
 
     low, high : (k,) atoms of the stretches that hold the gene, the last one is the whole window;
     weight : (k,) posterior of these, of sum 1; elsewhere : posterior that a stretch explains the
-    counts that does not hold the gene; other : the likeliest such stretch, None without any.
+    counts that does not hold the gene; other : the likeliest such stretch, None without any;
+    germline : posterior of a germline variant inside the gene, against all of these.
     """
 
     low: Ints
@@ -87,6 +90,7 @@ class Explained:
     weight: Array
     elsewhere: float
     other: tuple[int, int] | None
+    germline: float = 0.0
 
     @property
     def best(self) -> int:
@@ -95,14 +99,16 @@ class Explained:
 
 
 def explain(
-    on: Chromosome, core: tuple[int, int], window: tuple[int, int], *, phi: Array
-) -> Explained:
+    on: Chromosome, core: tuple[int, int], window: tuple[int, int], *, phi: Array,
+    gene: tuple[int, int] | None = None,
+) -> Explained:  # fmt: skip
     """Posterior over the stretches that may explain the counts of a window around a gene.
 
-    core, window : half-open ranges of atoms, one in the other; phi : (n,) variance of the count of
-    1, 2, ... n atoms over its mean, n at least those of the window. Counts are divided by that of
-    an atom (quasi-Poisson). A stretch has one ratio and the rest
-    of the window another, each exponential with mean 1 before, so that with o and e fragments
+    core, window : half-open ranges of atoms, one in the other; gene : the atoms that the gene
+    touches, None where these are too wide for a variant inside it; phi : (n,) variance of the count
+    of 1, 2, ... n atoms over its mean, n at least those of the window. Counts are divided by that
+    of an atom (quasi-Poisson). A stretch has one ratio and the rest of the window another, each
+    exponential with mean 1 before, so that with o and e fragments
 
         log p(o | e) = log Gamma(o + 1) - (o + 1) * log(e + 1)
 
@@ -111,7 +117,8 @@ def explain(
     the likelihood ratio of its best ratios counts  phi of an atom / phi of its atoms  times.
     Before, a stretch of its own, a broad change and a stretch inside the gene are equally likely,
     one that lies beside the gene or ends in it ``BESIDE`` times as much; and so are the distances
-    of an end on a logarithmic scale.
+    of an end on a logarithmic scale. A variant of the germline inside the gene, at most as wide as
+    the core and at a ratio of ``GERMLINE``, is as likely as a stretch of its own.
     """
     left, right = _ends(core[0], window[0]), _ends(core[1], window[1])
     score = _Score(on, window, phi)
@@ -136,9 +143,12 @@ def explain(
     ]
     other, best = _log_sum(np.array([mass for mass, _ in kinds])), max(kinds, key=_mass)[1]
     held = _log_sum(logs)
+    told = np.logaddexp(held, other)
+    variant = -np.inf if gene is None else score.germline(gene, core[1] - core[0])
     return Explained(
-        low, high, np.exp(logs - held), float(np.exp(other - np.logaddexp(held, other))), best
-    )
+        low, high, np.exp(logs - held), float(np.exp(other - told)), best,
+        float(np.exp(variant - np.logaddexp(told, variant))),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -203,6 +213,26 @@ class _Score:
         stretch = int(parts[top][0].at[i]), int(parts[top][1].at[j])
         masses = [self.against_flat(one, *part) for one, part in zip(each, parts, strict=True)]
         return _log_sum(np.array(masses)) - total + float(np.log(prior)), stretch
+
+    def germline(self, gene: tuple[int, int], most: int) -> float:
+        """Log posterior mass, over that of one level, of germline variants inside a gene, of at
+        most so many atoms.
+
+        A stretch has g times the level of the window, so that, with o of O observed and e of E
+        expected fragments,
+
+            log( p / flat ) = o * log(g) - (O + 1) * log( (E + (g - 1) * e + 1) / (E + 1) )
+        """
+        edges = _even(np.union1d(np.array(gene), _inside(gene).at))
+        first, last = np.meshgrid(edges.at, edges.at, indexing="ij")
+        narrow = (first < last) & (last - first <= most)
+        narrow &= (first > gene[0]) | (last < gene[1])
+        if not narrow.any():
+            return -np.inf
+        o, e = (side[narrow][:, None] for side in self._sums(edges, edges))
+        total_o, total_e = self.total
+        level = np.log1p((GERMLINE - 1) * e / (total_e + 1))
+        return _log_sum(o * np.log(GERMLINE) - (total_o + 1) * level) - float(np.log(level.size))
 
 
 def _mass(kind: tuple[float, tuple[int, int] | None]) -> float:

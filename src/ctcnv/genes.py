@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.fraction import FractionResult
-from ctcnv.genetest import FIRST, NARROW, NODES, POWER, Measured, measure
+from ctcnv.genetest import FIRST, NARROW, NODES, NOT_EXCLUDED, POWER, Measured, measure
 from ctcnv.mixture import MIN_FRACTION, copies_of, ratio_of
 from ctcnv.model import GenesSettings
 from ctcnv.robust import weighted_quantile
@@ -183,10 +183,17 @@ def _row(
     elif significant and m.z > 0:
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low
-    call, reason = decide(row, significant=significant, detected=detected, settings=settings)
+    call, reason = decide(row, significant=significant, detected=detected,
+                          missed=probability_missed(settings.target_copies, cells, m),
+                          settings=settings)  # fmt: skip
+    if reason == NOT_EXCLUDED:
+        excluded = excluded_copies(cells, m, settings=settings)
+        least = f"only {excluded:.1f} copies or more are" if np.isfinite(excluded) else (
+            "no number of copies is")  # fmt: skip
+        reason = f"{NOT_EXCLUDED}, {least}"
     if m.doubt == NARROW:
         return row | {"call": "indeterminate", "reason": NARROW}
-    if m.doubt is not None and call == "neutral":
+    if m.doubt is not None and (call == "neutral" or reason.startswith(NOT_EXCLUDED)):
         # What cannot be told from a change of the gene is no proof that there is none.
         return row | {"call": "indeterminate", "reason": m.doubt}
     return row | {"call": call, "reason": reason}
@@ -243,18 +250,50 @@ def detectable_copies(cells: Cells, m: Measured) -> float:
     return float(np.interp(POWER, power[first - 1 : first + 1], copies[first - 1 : first + 1]))
 
 
+def probability_missed(copies: float, cells: Cells, m: Measured) -> float:
+    """P(counts of the gene's own atoms at most as high as they are, had it so many copies).
+
+    Every amplicon of the gene holds these atoms, so that no width is assumed. A fraction of zero
+    misses any number and takes its share of the mass. NaN without a posterior.
+    """
+    if len(cells.weight) == 0 or m.own is None:
+        return float("nan")
+    ratio = ratio_of(copies, cells.fraction, cells.ploidy, normal=float(m.normal_copies))
+    found = 1 - float(cells.weight @ m.own.as_few(ratio) / cells.weight.sum())
+    return 1 - found * (1.0 if cells.status == "detected" else cells.p_tumor)
+
+
+def excluded_copies(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:
+    """Smallest copies, from ``target_copies`` on, that are missed with a probability of at most
+    ``false_neutral``; NaN when ``MAX_DETECTABLE`` are not."""
+    low, high = settings.target_copies, MAX_DETECTABLE
+    if not probability_missed(high, cells, m) <= settings.false_neutral:
+        return float("nan")
+    for _ in range(HALVINGS):
+        middle = float(np.sqrt(low * high))
+        if probability_missed(middle, cells, m) <= settings.false_neutral:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+#: Of the range of excluded copies, on a logarithmic scale: to a part in a thousand.
+HALVINGS = 12
 #: Beyond this a number of copies is no longer a biological question (HCC1954 has about 200).
 MAX_DETECTABLE = 300.0
 
 
 def decide(
-    row: dict[str, object], *, significant: bool, detected: bool, settings: GenesSettings
-) -> tuple[str, str]:
+    row: dict[str, object], *, significant: bool, detected: bool, missed: float,
+    settings: GenesSettings,
+) -> tuple[str, str]:  # fmt: skip
     """The call and its reason in words.
 
     amplified : a significant gain whose copies more likely than not reach the threshold;
-    gained, lost : any other significant deviation; neutral : none, and the sample would have shown
-    ``target_copies``; indeterminate : none, and it would not.
+    gained, lost : any other significant deviation; neutral : none, the sample would have shown
+    ``target_copies``, and the gene's own atoms exclude them, missed (their probability) being at
+    most ``false_neutral``; indeterminate : none, and that does not hold.
     """
     z, p_amplified = float(str(row["z"])), float(str(row["p_amplified"]))
     where = "focal or broad not told:"
@@ -269,13 +308,20 @@ def decide(
     if significant:
         return "lost", f"{where} loss"
     shown = float(str(row["detectable_copies"]))
+    target = f"{settings.target_copies:g}"
+    if shown <= settings.target_copies and missed <= settings.false_neutral:
+        return (
+            "neutral",
+            f"no change; {shown:.1f} copies or more would have been seen, and the gene's own "
+            f"atoms exclude {target}",
+        )
     if shown <= settings.target_copies:
-        return "neutral", f"no change; {shown:.1f} copies or more would have been seen"
+        return "indeterminate", NOT_EXCLUDED
     if np.isfinite(shown):
         return (
             "indeterminate",
             f"no change seen, but only {shown:.1f} copies or more would have been "
-            f"(target {settings.target_copies:g})",
+            f"(target {target})",
         )
     return (
         "indeterminate",

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.special import betainc, betaincc, ndtr, ndtri
 
 from ctcnv.dispersion import Dispersion
-from ctcnv.extents import Chromosome, Explained, explain
+from ctcnv.extents import GERMLINE, Chromosome, Explained, explain
 from ctcnv.model import GenesSettings
 from ctcnv.schema import GENE_DOUBTS, chrom_key
 from ctcnv.segment import Z95
@@ -37,8 +37,6 @@ NODES = ndtri(LEVELS)
 ROUNDS = 5
 #: Power that a sample must have for a negative to mean something.
 POWER = 0.95
-#: Ratios that a variant of the germline reaches: 4 copies and 1 copy instead of 2.
-GERMLINE = (0.5, 2.0)
 #: The likeliest extents that hold this share of the posterior make up the averages, at most so
 #: many: a broad change leaves thousands with next to nothing each.
 EXTENTS, MOST_EXTENTS = 0.9995, 200
@@ -49,8 +47,8 @@ TRIMMED_FROM = 6
 FIRST = "ERBB2"
 NAN = float("nan")
 #: Why a gene is neither changed nor unchanged for sure: a change that a variant of the germline
-#: would show as well; one of a part of the gene; one beside it.
-NARROW, PARTIAL, BESIDE = DOUBTS = GENE_DOUBTS
+#: would show as well; one of a part of the gene; one beside it; none, where one might be missed.
+NARROW, PARTIAL, BESIDE, NOT_EXCLUDED = DOUBTS = GENE_DOUBTS
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class Measured:
     probability that the change is focal, NaN when there is none; focal : None when not told;
     arm_ratio, rest_ratio : of the rest of the arm and of the chromosome; doubt : why the gene is
     neither changed nor unchanged for sure, None when it is; test : what an amplicon would have had
-    to show.
+    to show; own : what the atoms show that every amplicon of the gene holds.
     """
 
     core_bins: int
@@ -88,6 +86,7 @@ class Measured:
     normal_copies: int
     doubt: str | None
     test: Test | None
+    own: OwnAtoms | None
 
     def not_altered(self) -> Measured:
         """The same without what is said of a change only."""
@@ -115,12 +114,35 @@ class Test:
         return np.asarray(ndtr((seen - self.critical) / sd))
 
 
+@dataclass(frozen=True)
+class OwnAtoms:
+    """The atoms that every amplicon of a gene holds.
+
+    observed, expected : fragments; atoms : how many; share : of them that an amplicon fills at
+    least; dispersion : of the gene's region.
+    """
+
+    observed: float
+    expected: float
+    atoms: int
+    share: float
+    dispersion: Dispersion
+
+    def as_few(self, ratio: Array) -> Array:
+        """Probability that amplicons of these ratios leave no more fragments than were counted.
+
+        P(X <= o), X negative binomial with mean E * (1 + share * (r - 1)).
+        """
+        mean = self.expected * np.maximum(1 + self.share * (ratio - 1), 0.0)
+        return lower_tail(self.observed, mean, float(self.dispersion.at(self.atoms)) ** 2)
+
+
 #: A gene without a usable atom.
 UNSEEN = Measured(
     core_bins=0, n_bins=0, observed=NAN, expected=NAN, core_ratio=NAN, ratio=NAN, low=NAN, high=NAN,
     nodes=np.full(len(LEVELS), NAN), z=NAN, p_value=NAN, width=None, width_low=None,
     width_high=None, focal=None, p_focal=NAN, arm_ratio=NAN, rest_ratio=NAN, normal_copies=2,
-    doubt=None, test=None,
+    doubt=None, test=None, own=None,
 )  # fmt: skip
 
 
@@ -175,13 +197,15 @@ class Place:
     """Where a gene lies: half-open ranges of atoms of a chromosome.
 
     core : the atoms it touches; inner : those of which it covers half or more, which an amplicon
-    must hold (core where there are none); arm : of its chromosome arm.
+    must hold (core where there are none); arm : of its chromosome arm; filled : share of ``inner``
+    that the gene fills, None where it covers no atom by half.
     """
 
     on: Chromosome
     core: tuple[int, int]
     inner: tuple[int, int]
     arm: tuple[int, int]
+    filled: float | None
 
     @classmethod
     def of(cls, on: Chromosome, gene: Mapping[Hashable, Any]) -> Place | None:
@@ -197,8 +221,10 @@ class Place:
         covered = np.minimum(stop, end) - np.maximum(begin, start)
         half = low + np.flatnonzero(2 * covered >= stop - begin)
         inner = (int(half[0]), int(half[-1]) + 1) if len(half) else (low, high)
+        held = half - low
+        filled = covered[held].sum() / (stop - begin)[held].sum() if len(half) else None
         # An atom across the centromere belongs to the arm of the gene that lies in it.
-        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)))
+        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)), filled)
 
     def without(self, stretch: tuple[int, int]) -> Place:
         """The same place when a stretch of atoms, not all of the gene, is taken out."""
@@ -207,7 +233,7 @@ class Place:
             return at - max(0, min(at, stretch[1]) - stretch[0])
 
         core, inner, arm = ((moved(a), moved(b)) for a, b in (self.core, self.inner, self.arm))
-        return Place(self.on.without(*stretch), core, inner, arm)
+        return replace(self, on=self.on.without(*stretch), core=core, inner=inner, arm=arm)
 
     def window(self, flank_bp: int) -> tuple[int, int]:
         """The atoms of the arm within a distance of the gene."""
@@ -226,7 +252,8 @@ def _measure_one(
         if tested.p_value > settings.false_positive:
             break
         window = place.window(settings.flank_bp)
-        found = explain(place.on, place.inner, window, phi=_phi(place.on, window, dispersion))
+        found = explain(place.on, place.inner, window, phi=_phi(place.on, window, dispersion),
+                        gene=None if place.filled is None else place.core)  # fmt: skip
         if found.other is None or found.elsewhere <= 0.5:
             measured = _by_own_atoms(first, place, tested, doubt, local, settings)
             return _over_extents(measured, first, place, found, tested, local, settings)
@@ -340,8 +367,14 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
     size = 1 / np.maximum(tau2, TAU2_FLOOR)
     q = expected / (size + expected)
     upper = np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
-    lower = betaincc(observed + 1, size, q)
+    lower = lower_tail(observed, expected, tau2)
     return np.asarray(np.minimum(1.0, 2 * np.minimum(upper, lower)))
+
+
+def lower_tail(observed: Array | float, expected: Array, tau2: Array | float) -> Array:
+    """P(X <= k) of a negative binomial with mean E and variance E + tau2*E^2, broadcast."""
+    size = 1 / np.maximum(tau2, TAU2_FLOOR)
+    return np.asarray(betaincc(np.asarray(observed) + 1, size, expected / (size + expected)))
 
 
 def squared_excess(
@@ -389,8 +422,21 @@ def _by_own_atoms(
         expected=expected, core_ratio=core_o / core_e, ratio=ratio, low=ratio - Z95 * sd,
         high=ratio + Z95 * sd, nodes=ratio + sd * NODES, z=tested.z, p_value=tested.p_value,
         normal_copies=int(first.on.copies[first.core[0]]), doubt=doubt,
+        own=_own_atoms(first, dispersion, settings),
     )  # fmt: skip
     return _beside(measured, first, first.core, settings.amplicon_bp, tested, dispersion, settings)
+
+
+def _own_atoms(place: Place, dispersion: Dispersion, settings: GenesSettings) -> OwnAtoms:
+    """What every amplicon of the gene holds; where no atom is the gene's by half, one as wide as is
+    assumed fills its share of them."""
+    on, (low, high) = place.on, place.inner
+    observed, expected = on.sums(low, high)
+    share = place.filled
+    if share is None:
+        bases = float(np.sum(on.end[low:high] - on.start[low:high]))
+        share = min(1.0, settings.amplicon_bp / bases)
+    return OwnAtoms(observed, expected, high - low, share, dispersion)
 
 
 def _beside(
@@ -431,7 +477,8 @@ def _over_extents(
     inside = place.core[0] <= low and high <= place.core[1] and (low, high) != place.core
     # A change that is narrower than the gene's atoms is not taken for the tumor's as long as its
     # level is one that a variant of the germline may have.
-    if inside and quantiles[1] <= GERMLINE[1] and quantiles[2] >= GERMLINE[0]:
+    reached = quantiles[1] <= GERMLINE.max() and quantiles[2] >= GERMLINE.min()
+    if (inside and reached) or found.germline > settings.germline:
         measured = replace(measured, doubt=NARROW)
     measured = replace(
         measured, n_bins=high - low, observed=observed, expected=expected,

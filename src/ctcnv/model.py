@@ -293,7 +293,9 @@ class GenesSettings(Settings):
     amplified_copies: Positive
     amplified_ratio: Positive
     target_copies: Positive
+    false_neutral: Rate
     amplicon_bp: Natural
+    germline: Rate
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,6 +30,7 @@ GENE_DOUBTS = (
     "the change is narrower than the gene, as one of the germline may be",
     "a part of the gene differs from the rest of it",
     "a change beside the gene may reach into it",
+    "a narrow amplicon is not excluded by the gene's own atoms",
 )
 TRACK_PROFILE = ("template", "same", "changed", "not_evaluable")
 TRACK_COPIES = ("baseline", "unchanged", "selective_loss", "selective_gain", "not_evaluable")
@@ -482,6 +483,11 @@ TRACK = Table(
         Column("erbb2_copies", "float", "ERBB2 copies per tumor cell", "copies", nullable=True),
         Column("erbb2_copies_low", "float", "lower 95 % bound", "copies", nullable=True),
         Column("erbb2_copies_high", "float", "upper 95 % bound", "copies", nullable=True),
+        Column("erbb2_informed", "float", "ERBB2 copies per tumor cell with the informed tumor "
+               "fraction instead of the sample's own; empty for the template, and where no tumor "
+               "is seen on its profile or that has changed", "copies", nullable=True),
+        Column("erbb2_informed_low", "float", "lower 95 % bound", "copies", nullable=True),
+        Column("erbb2_informed_high", "float", "upper 95 % bound", "copies", nullable=True),
         Column("erbb2_ratio", "float", "excess plasma copies over baseline: "
                "(pCN - 2) / (pCN of baseline - 2)", "ratio", nullable=True),
         Column("erbb2_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),

@@ -27,8 +27,9 @@ from ctcnv import informed as informed_step
 from ctcnv import normals as normals_step
 from ctcnv import vafs
 from ctcnv.dispersion import Dispersion
+from ctcnv.genes import Cells, copies_interval
 from ctcnv.informed import KNOWN, MIN_NORMALS, Healthy, Pattern
-from ctcnv.mixture import dna_fraction, ratio_of
+from ctcnv.mixture import MIN_FRACTION, dna_fraction, ratio_of
 from ctcnv.model import MutationsSettings, TrackSettings
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import weighted_quantile
@@ -497,6 +498,17 @@ def also_by_mutations(
     return also, [f"mutations: {of} have a part in the change of the ctDNA fraction"]
 
 
+def informed_copies(found: Slope, template: Template, erbb2: dict[str, object]) -> Array:
+    """Low, median and high of the copies of ERBB2 per tumor cell, with the fraction that the
+    patient's clearest profile gives; the errors of slope and gene are independent, as the slope is
+    fitted without amplicons."""
+    values, weight = informed_fraction(found, template)
+    ploidy = np.broadcast_to(template.ploidy[:, None], values.shape)
+    cells = Cells(np.maximum(values, MIN_FRACTION).ravel(), ploidy.ravel(), weight.ravel(), 1.0,
+                  "detected")  # fmt: skip
+    return copies_interval(cells, _pcn_nodes(erbb2) / 2, 2)
+
+
 def limit_of(beta: float, template: Template) -> float:
     """The tumor fraction that a limit of the slope stands for: median over the template's cells;
     NaN when the limit is infinite or beyond a pure tumor."""
@@ -577,6 +589,9 @@ def _row(
     if found is not None and excess is not None and spread is not None:
         amplicon = None if changed or unseen else amplicon_ratio(spread, excess)
     copies = NONE if amplicon is None else amplicon.interval()
+    per_cell = NONE
+    if found is not None and template is not None and not unseen and found.profile == "same":
+        per_cell = informed_copies(found, template, point.erbb2)
     row: dict[str, object] = {
         "sample": point.sample, "day": point.day, "baseline": is_base,
         "status": point.fraction["status"],
@@ -596,6 +611,8 @@ def _row(
         "erbb2_call": point.erbb2["call"],
         **{f"erbb2_{key}": point.erbb2[key]
            for key in ("pcn", "pcn_low", "pcn_high", "copies", "copies_low", "copies_high")},
+        "erbb2_informed": per_cell[1], "erbb2_informed_low": per_cell[0],
+        "erbb2_informed_high": per_cell[2],
         "erbb2_ratio": erbb2[1], "erbb2_ratio_low": erbb2[0], "erbb2_ratio_high": erbb2[2],
         **falls(excess, "erbb2_"),
         "amplicon_ratio": copies[1], "amplicon_ratio_low": copies[0],

@@ -14,10 +14,26 @@ def explain(
     core: tuple[int, int],
     *,
     phi: Sequence[float],
-) -> tuple[dict[tuple[int, int], float], float]:
-    """Posterior of the stretches that hold the core (the window itself is the broad change), and
-    of an explanation elsewhere; the window is all atoms."""
+    gene: tuple[int, int],
+) -> tuple[dict[tuple[int, int], float], float, float]:
+    """Posterior of the stretches that hold the core (the window itself is the broad change), of an
+    explanation elsewhere, and of a germline variant inside the gene against all of these; the
+    window is all atoms."""
     n = len(observed)
+
+    def variant(low: int, high: int, times: float) -> float:
+        """Log likelihood of one level for all but a stretch that has so many times it."""
+        o = sum(observed[low:high]) / phi[0]
+        every_o = sum(observed) / phi[0]
+        every_e = (sum(expected) + (times - 1) * sum(expected[low:high])) / phi[0]
+        top = every_o / (every_e + 1)
+        peak = every_o * math.log(top) - (every_e + 1) * top if every_o > 0 else 0.0
+        width = 12 * math.sqrt(every_o + 1) / (every_e + 1)
+        found, _ = quad(
+            lambda r: math.exp(every_o * math.log(r) - (every_e + 1) * r - peak) if r > 0 else 0.0,
+            max(0.0, top - width), top + width, limit=200,
+        )  # fmt: skip
+        return o * math.log(times) + peak + math.log(found)
 
     def level(low: int, high: int, *, outside: bool = False) -> float:
         inside = [low <= i < high for i in range(n)]
@@ -81,4 +97,13 @@ def explain(
     priors = {"beside": 0.1, "inside": 1.0}
     other = sum(priors[kind] * others[kind] / total[kind] for kind in priors if total[kind])
     elsewhere = other / (other + whole)
-    return {stretch: value / whole for stretch, value in holding.items()}, elsewhere
+    narrow = [
+        math.exp(variant(a, b, times) - flat)
+        for a in range(gene[0], gene[1])
+        for b in range(a + 1, gene[1] + 1)
+        for times in (0.5, 1.5, 2.0)
+        if (a, b) != gene and b - a <= core[1] - core[0]
+    ]
+    odds = sum(narrow) / len(narrow) if narrow else 0.0
+    germline = odds / (odds + other + whole)
+    return {stretch: value / whole for stretch, value in holding.items()}, elsewhere, germline

@@ -41,12 +41,21 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
             "lod": percent(row["lod"]),
             "informed": _informed(row),
             "call": Cell(palette.CALL[row["erbb2_call"]], "", row["erbb2_call"]),
-            "copies": _value(row, "erbb2_copies", words.copies),
+            "copies": _copies(row),
             "pcn": _value(row, "erbb2_pcn", words.plasma_copies),
             "change": _changed(row, ""),
             "erbb2_change": _changed(row, "erbb2_"),
         })  # fmt: skip
     return rows
+
+
+def _copies(row: Row) -> Cell:
+    """Copies per tumor cell with the sample's own tumor fraction, and with the informed one."""
+    own = _value(row, "erbb2_copies", words.copies)
+    if not known(row["erbb2_informed"]):
+        return own
+    informed = f"informed {_with_bounds(row, 'erbb2_informed', words.copies)}"
+    return Cell(own.main, "\n".join(filter(None, [own.note, informed])), own.tone)
 
 
 def _informed(row: Row) -> Cell:

@@ -240,7 +240,7 @@ def call_lines(point: Point) -> list[tuple[str, str]]:
     """What a call of ERBB2 means for this sample."""
     call, row = point.track["erbb2_call"], point.erbb2
     shown = words.quantity(row["detectable_copies"], words.copies)
-    if call == "indeterminate" and text(row["reason"]) in GENE_DOUBTS:
+    if call == "indeterminate" and text(row["reason"]).startswith(GENE_DOUBTS):
         return [(f"Cannot be told: {text(row['reason'])}. It is not a negative result.", "")]
     if call == "indeterminate":
         could = (
