@@ -37,6 +37,6 @@ rule all:
         gone(rules.pon.output, all=[""]) if panel else [],
         gone(rules.count.output, sample=from_bam),
         gone(rules.call.output, sample=plasma["sample"]),
-        gone(rules.track.output, patient=patients),
+        gone(rules.criteria.output, patient=patients),
         gone(rules.report.output, patient=patients),
     localrule: True
