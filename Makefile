@@ -42,7 +42,7 @@ quick:  ## the tests that take seconds
 	./ctcnv test -m 'not slow'
 
 .PHONY: test-slurm
-test-slurm:  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
+test-slurm: develop  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
 	tests/slurm/install
 	CTCNV_SLURM=all ./ctcnv test tests/slurm
 

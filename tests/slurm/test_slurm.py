@@ -302,7 +302,7 @@ def test_a_job_killed_for_memory_gets_more(cluster: Cluster, cohort: Path, folde
     # Slurm looks at each step once a second, and Snakemake in it takes some 150 MB. A limit that a
     # command passes for an instant is one that it often passes unseen: bins with 200 MB, at most
     # 220 MB, was killed in one run of three. Here it is over the limit for most of its time.
-    # All rules of the sample's job get it, so that the job's is their largest: named from the profile.
+    # All rules of a sample get it, and its job asks for the largest. The profile names them.
     profile = yaml.safe_load((ROOT / "profiles/slurm/profile.yaml").read_text())
     together = [rule for rule, group in profile["groups"].items() if group == "sample"]
     of_one = "320*attempt*attempt if wildcards.sample == 'P01_d0' else 1000"

@@ -1,5 +1,6 @@
 # Config and sample sheet, checked, and the functions that rules share. No rules here.
 
+import functools
 import gc
 import logging
 import math
@@ -182,6 +183,15 @@ def of_panel(*names):
     return " ".join(f"--{name} {PANEL[name]}" for name in names) if panel else ""
 
 
+@functools.cache
+def listed(folder):
+    """The names in a folder; nothing when it is not there."""
+    try:
+        return frozenset(os.listdir(folder))
+    except FileNotFoundError:
+        return frozenset()
+
+
 def gone(files, **names):
     """Files of jobs that are not there although others of the same job are.
 
@@ -195,10 +205,9 @@ def gone(files, **names):
     found = []
     for key, values in names.items():
         for value in values:
-            paths = [Path(file.format(**{key: value})) for file in files]
-            folder = paths[0].parent
-            there = set(os.listdir(folder)) if folder.is_dir() else set()
-            missing = [str(path) for path in paths if path.name not in there]
+            paths = [file.format(**{key: value}) for file in files]
+            there = listed(os.path.dirname(paths[0]))
+            missing = [path for path in paths if os.path.basename(path) not in there]
             found += missing if len(missing) < len(paths) else []
     return found
 
