@@ -511,7 +511,7 @@ def test_nothing_is_lost_while_slurm_does_not_answer(
     for _ in range(workflow.LOOKS):
         watch.look(workflow.Progress(cluster_id="0f-1", submitted={"6"}))
     assert not (tmp_path / "lost").exists()
-    assert workflow._environment(tmp_path) == dict(os.environ)
+    assert workflow.with_sacct(workflow.root(), tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -532,14 +532,13 @@ def test_sacct_speaks_as_the_executor_expects(
     sacct.write_text(f'#!/bin/sh\n[ "$*" = "-j 1 a*" ] || exit 3\ncat "{tmp_path}/said"\n')
     sacct.chmod(0o755)
     monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
-    environment = workflow._environment(tmp_path)
+    environment = {**os.environ, **workflow.with_sacct(workflow.root(), tmp_path)}
     found = shutil.which("sacct", path=environment["PATH"])
     assert found is not None
     assert found != str(sacct)
     monkeypatch.setenv("PATH", environment["PATH"])
-    assert workflow._environment(tmp_path)["CTCNV_SACCT"] == str(sacct), (
-        "and not itself, in a job of a run"
-    )
+    of_a_job = workflow.with_sacct(workflow.root(), tmp_path)
+    assert of_a_job["CTCNV_SACCT"] == str(sacct), "and not itself, in a job of a run"
     for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
         done = subprocess.run(
             [found, *words], env=environment, capture_output=True, text=True, check=False

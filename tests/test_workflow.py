@@ -254,6 +254,25 @@ def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path)
     assert done.returncode == 0, done.stdout
 
 
+def test_plain_snakemake_hears_sacct_as_its_executor_expects(
+    repo_root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``ctcnv run`` does; what it is good for: tests/test_run.py and tests/slurm."""
+    (folder / "bin").mkdir()
+    sacct = folder / "bin/sacct"
+    sacct.write_text("#!/bin/sh\n")
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(
+        f"include: {str(repo_root / 'Snakefile')!r}\nimport shutil\n"
+        "print('sacct:', shutil.which('sacct'), os.environ['CTCNV_SACCT'])\n"
+    )
+    done = snakemake(repo_root, folder, "--snakefile", str(snakefile), "--list-rules")
+    ours = repo_root / "profiles/slurm/bin/sacct"
+    assert f"sacct: {ours} {sacct}\n" in done.stdout, done.stdout
+
+
 def test_the_conda_environment_names_the_versions_of_the_lock(repo_root: Path) -> None:
     lock = (repo_root / "requirements.lock").read_text()
     environment = yaml.safe_load((repo_root / "envs/ctcnv.yaml").read_text())

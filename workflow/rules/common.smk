@@ -15,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from ctcnv.cli import workflow as launcher
 from ctcnv.cli.settings import flag
 from ctcnv.io import clinical, schemas, sheet
 
@@ -39,6 +40,9 @@ if set(workflow.output_settings.quiet or ()) == {Quietness.RULES, Quietness.PROG
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
+if workflow.is_main_process:
+    repository = Path(workflow.current_basedir).resolve().parents[1]
+    os.environ.update(launcher.with_sacct(repository, Path()))
 
 
 # What `ctcnv run` gave up on: see the function given_up.
