@@ -77,8 +77,8 @@ bench: develop  ## docs/performance.md: counting against other programs, and a w
 audit:  ## known vulnerabilities of what the locks name, and bandit over the source (needs the network)
 	python3 -m venv .audit && .audit/bin/pip install -q bandit pip-audit
 	.audit/bin/bandit -q -c pyproject.toml -r src docs
-	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
-	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements-dev.lock
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock
 
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)
