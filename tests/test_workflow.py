@@ -245,6 +245,10 @@ def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path)
     profile = yaml.safe_load((repo_root / "profiles/slurm/profile.yaml").read_text())
     assert set(profile["groups"]) <= set(rules(repo_root))
     assert profile["retries"] > 0
+    other = yaml.safe_load((repo_root / "profiles/cluster-generic/profile.yaml").read_text())
+    assert other["groups"] == profile["groups"]
+    for each in (profile, other):
+        assert each["scheduler-subsample"] > each["jobs"], "too few would be started at once"
     # 30 minutes without the accounting database
     assert profile["slurm-status-attempts"] / profile["max-status-checks-per-second"] >= 1800
     assert "default-resources" not in profile, "they would replace those of the user's profile"
