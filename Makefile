@@ -42,7 +42,7 @@ quick:  ## the tests that take seconds
 	./ctcnv test -m 'not slow'
 
 .PHONY: test-slurm
-test-slurm:  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
+test-slurm: develop  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
 	tests/slurm/install
 	CTCNV_SLURM=all ./ctcnv test tests/slurm
 
@@ -77,8 +77,8 @@ bench: develop  ## docs/performance.md: counting against other programs, and a w
 audit:  ## known vulnerabilities of what the locks name, and bandit over the source (needs the network)
 	python3 -m venv .audit && .audit/bin/pip install -q bandit pip-audit
 	.audit/bin/bandit -q -c pyproject.toml -r src docs
-	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements.lock
-	.audit/bin/pip-audit --disable-pip --require-hashes -r requirements-dev.lock
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements.lock
+	.audit/bin/pip-audit --strict --disable-pip --require-hashes -r requirements-dev.lock
 
 .PHONY: lock
 lock:  ## the lock files anew, without hosts (needs uv)

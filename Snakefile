@@ -31,12 +31,13 @@ rule all:
     input:
         collect("results/patients/{patient}/report.html", patient=patients),
         collect("results/samples/{sample}/plots", sample=plasma["sample"]),
-        "results/qc.tsv",
-        "results/cohort/cohort.html",
+        rules.qc.output,
+        rules.cohort.output,
         gone(rules.bins.output, all=[""]),
         gone(rules.pon.output, all=[""]) if panel else [],
         gone(rules.count.output, sample=from_bam),
         gone(rules.call.output, sample=plasma["sample"]),
-        gone(rules.track.output, patient=patients),
+        gone(rules.views.output, sample=plasma["sample"]),
+        gone(rules.criteria.output, patient=patients),
         gone(rules.report.output, patient=patients),
     localrule: True

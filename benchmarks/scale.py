@@ -4,9 +4,9 @@ Cohorts of 100, 1,000 and 10,000 samples, two of a patient and 20 normals among 
 are there and empty: nothing is computed, all that is measured is Snakemake with this workflow.
 
 dry run: from nothing to the plan of every job and the table of it. scheduling: every job is handed
-out, finished and noted, by ``--touch``. no-op: a run of which everything is there. one more: the
-plan after a sample was added, and how many jobs it holds. headers: the look of ``ctcnv run`` at
-every BAM.
+out, finished and noted, 100 at once, by ``--touch`` without its wait of a tenth of a second. no-op:
+a run of which everything is there. one more: the plan after a sample was added, and how many jobs
+it holds. headers: the look of ``ctcnv run`` at every BAM.
 """
 
 from __future__ import annotations
@@ -32,6 +32,13 @@ from ctcnv.io import sheet
 ROOT = Path(__file__).resolve().parent.parent
 SIZES = (100, 1_000, 10_000)
 NORMALS = 20
+#: Jobs at once and jobs that are looked at for it, as in profiles/slurm.
+AT_ONCE, LOOKED_AT = 100, 200
+#: Snakemake whose --touch does not wait for the clock of the file system.
+WITHOUT_WAIT = (
+    "from snakemake.executors.touch import Executor; from snakemake.cli import main; "
+    "Executor.SLEEPING_TIME = 0; main()"
+)
 #: What was set beforehand for 10,000 samples, seconds and MB of the dry run.
 LIMITS = (60.0, 1000.0)
 
@@ -53,10 +60,10 @@ def snakemake(folder: Path, *words: str) -> tuple[Cost, str]:
     said = folder / "said"
     with said.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
-             "--directory", str(folder), "--cores", "2", "--scheduler", "greedy", "--nocolor",
-             *words, "--configfile", str(ROOT / "config/config.yaml"),
-             str(folder / "config.yaml")],
+            [sys.executable, "-c", WITHOUT_WAIT, "--snakefile", str(ROOT / "Snakefile"),
+             "--directory", str(folder), "--cores", str(AT_ONCE), "--scheduler", "greedy",
+             "--scheduler-subsample", str(LOOKED_AT), "--nocolor", *words,
+             "--configfile", str(ROOT / "config/config.yaml"), str(folder / "config.yaml")],
             stdout=out, stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         )  # fmt: skip

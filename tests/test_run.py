@@ -114,6 +114,9 @@ def test_one_file_under_two_samples_is_refused_with_both(
     Path("bams/short.bam").symlink_to("good.bam")
     sheet_text = Path("samples.tsv").read_text()
     Path("samples.tsv").write_text(sheet_text.replace("bams/other.bam", "bams/../bams/good.bam"))
+    with Path("samples.tsv").open("a") as rows:
+        rows.write("hard\t\tnormal\t\tbams/hard.bam\t\t\t\t\n")
+    Path("bams/hard.bam").hardlink_to("bams/good.bam")
     assert ctcnv("run", "--config", "config.yaml") == 2
     said = capsys.readouterr().err.splitlines()[1:]
     assert said == [
@@ -121,7 +124,9 @@ def test_one_file_under_two_samples_is_refused_with_both(
         "file; correct a path, or delete one of the rows",
         "run: error: samples good and other: bam 'bams/good.bam' and 'bams/../bams/good.bam' are "
         "one file; correct a path, or delete one of the rows",
-        "ctcnv run: error: samples.tsv: 2 samples have the file of another; nothing was started",
+        "run: error: samples good and hard: bam 'bams/good.bam' and 'bams/hard.bam' are one "
+        "file; correct a path, or delete one of the rows",
+        "ctcnv run: error: samples.tsv: 3 samples have the file of another; nothing was started",
     ]
     assert not Path("logs").exists()
 
@@ -159,8 +164,9 @@ def words(*given: str, root: Path = Path("/r")) -> list[str]:
 
 
 def test_cores_are_all_of_the_machine_unless_a_profile_says() -> None:
-    assert words() == ["--keep-going", "--cores", "all"]
-    assert words("--cores", "3") == ["--keep-going", "--cores", "3"]
+    looked_at = ["--scheduler-subsample", "200"]
+    assert words() == ["--keep-going", *looked_at, "--cores", "all"]
+    assert words("--cores", "3") == ["--keep-going", "--cores", "3", *looked_at]
     assert words("--profile", "lab") == ["--keep-going", "--profile", "lab"]
 
 
@@ -505,7 +511,7 @@ def test_nothing_is_lost_while_slurm_does_not_answer(
     for _ in range(workflow.LOOKS):
         watch.look(workflow.Progress(cluster_id="0f-1", submitted={"6"}))
     assert not (tmp_path / "lost").exists()
-    assert workflow._environment(tmp_path) == dict(os.environ)
+    assert workflow.with_sacct(workflow.root(), tmp_path) == {}
 
 
 @pytest.mark.parametrize(
@@ -526,14 +532,13 @@ def test_sacct_speaks_as_the_executor_expects(
     sacct.write_text(f'#!/bin/sh\n[ "$*" = "-j 1 a*" ] || exit 3\ncat "{tmp_path}/said"\n')
     sacct.chmod(0o755)
     monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
-    environment = workflow._environment(tmp_path)
+    environment = {**os.environ, **workflow.with_sacct(workflow.root(), tmp_path)}
     found = shutil.which("sacct", path=environment["PATH"])
     assert found is not None
     assert found != str(sacct)
     monkeypatch.setenv("PATH", environment["PATH"])
-    assert workflow._environment(tmp_path)["CTCNV_SACCT"] == str(sacct), (
-        "and not itself, in a job of a run"
-    )
+    of_a_job = workflow.with_sacct(workflow.root(), tmp_path)
+    assert of_a_job["CTCNV_SACCT"] == str(sacct), "and not itself, in a job of a run"
     for words, code, expected in ((["-j", "1", "a*"], 0, heard), (["-j"], 3, "")):
         done = subprocess.run(
             [found, *words], env=environment, capture_output=True, text=True, check=False

@@ -61,12 +61,87 @@ def commands(said: str) -> list[list[str]]:
 # What would run ------------------------------------------------------------------------------
 
 
-def test_every_command_is_one_of_ctcnv_that_its_step_understands(
-    repo_root: Path, folder: Path
-) -> None:
-    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+@pytest.fixture(scope="module")
+def finished(repo_root: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A copy of tests/config whose results are there, empty, and noted as made; and its plan."""
+    folder = Path(shutil.copytree(repo_root / "tests/config", tmp_path_factory.mktemp("f") / "f"))
+    plan = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
+    assert plan.returncode == 0, plan.stdout
+    for line in re.findall(r"^ +output: (.+)$", plan.stdout, flags=re.MULTILINE):
+        for path in (folder / name for name in line.split(", ")):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch() if path.suffix else path.mkdir()
+    done = snakemake(repo_root, folder, "--touch", "--forceall")
     assert done.returncode == 0, done.stdout
-    found = commands(done.stdout)
+    return folder, plan.stdout
+
+
+@pytest.fixture(scope="module")
+def plan(finished: tuple[Path, str]) -> str:
+    """The plan of tests/config with its commands."""
+    return finished[1]
+
+
+@pytest.fixture
+def again(finished: tuple[Path, str], tmp_path: Path) -> Path:
+    """The same results in a folder of the test's own."""
+    return Path(shutil.copytree(finished[0], tmp_path / "again"))
+
+
+def planned(root: Path, folder: Path) -> set[str]:
+    """Rule and sample or patient of each job that would run."""
+    done = snakemake(root, folder, "--dry-run")
+    assert done.returncode == 0, done.stdout
+    blocks = re.findall(r"^rule (\w+):\n((?: .*\n)+)", done.stdout, flags=re.MULTILINE)
+    of = [re.search(r"wildcards: \w+=(\S+)", text) for _, text in blocks]
+    return {f"{rule} {one[1]}" if one else rule for (rule, _), one in zip(blocks, of, strict=True)}
+
+
+def test_what_was_deleted_by_hand_is_made_again_and_what_depends_on_it(
+    repo_root: Path, again: Path
+) -> None:
+    results = again / "results"
+    (results / "patients/001/strata.tsv").unlink()
+    shutil.rmtree(results / "samples/001_d21/export")
+    (results / "samples/P02.late/genes.tsv").unlink()
+    (results / "cohort/genes.tsv").unlink()
+    assert planned(repo_root, again) == {
+        "criteria 001", "report 001", "views 001_d21", "call P02.late", "views P02.late",
+        "track P02", "criteria P02", "report P02", "qc", "cohort", "all",
+    }  # fmt: skip
+
+
+def test_what_was_deleted_of_the_reference_is_made_again(repo_root: Path, again: Path) -> None:
+    (again / "results/reference/pon.donors.tsv").unlink()
+    (again / "results/samples/N1/lengths.tsv").unlink()
+    found = planned(repo_root, again)
+    assert {name for name in found if "import" in name or "count" in name} == {"count N1"}
+    assert {"pon", "call 001_d0", "call 001_d21", "call P02.late"} <= found
+    assert "bins" not in found
+
+
+def test_one_more_sample_makes_only_what_depends_on_it(repo_root: Path, again: Path) -> None:
+    (again / sheet.PANEL).write_text("N1\nN2\n")  # as ctcnv run notes it
+    with (again / "samples.tsv").open("a") as rows:
+        rows.write("001_d42\t001\tplasma\t42\tplaceholder.bam\t\t\t\n")
+        rows.write("N3\t\tnormal\t\t\tcounts.wig\t\t\n")
+    assert planned(repo_root, again) == {
+        "count 001_d42", "call 001_d42", "views 001_d42", "track 001", "criteria 001", "report 001",
+        "import_counts N3", "qc", "cohort", "all",
+    }  # fmt: skip
+
+
+def test_criteria_that_fail_leave_the_track(repo_root: Path, again: Path) -> None:
+    target = "results/patients/001/criteria.tsv"
+    done = snakemake(repo_root, again, target, "--forcerun", "criteria")
+    assert done.returncode != 0
+    assert "ctcnv criteria: error: " in (again / "logs/001/criteria.log").read_text()
+    left = sorted(path.name for path in (again / target).parent.iterdir())
+    assert left == ["report.html", "report.pdf", "summary.json", "track.tsv"]
+
+
+def test_every_command_is_one_of_ctcnv_that_its_step_understands(plan: str) -> None:
+    found = commands(plan)
     assert Counter(words[1] for words in found) == {
         "bins": 1, "count": 2, "import": 3, "pon": 1, "call": 3, "track": 2, "criteria": 2,
         "plot": 3, "export": 3, "report": 2, "cohort": 1, "qc": 1,
@@ -82,12 +157,11 @@ def test_every_command_is_one_of_ctcnv_that_its_step_understands(
             key for key, value in vars(known).items() if value is None and key.startswith(sections)
         ]
         assert unset == [], f"{words[1]} is not given every setting"
-    assert "patient P02 has no sample at day 0 or before" in done.stdout
+    assert "patient P02 has no sample at day 0 or before" in plan
 
 
-def test_names_days_and_sex_of_the_sheet_reach_the_steps(repo_root: Path, folder: Path) -> None:
-    done = snakemake(repo_root, folder, "--dry-run", "--printshellcmds")
-    found = {(w[1], w[3]): shlex.join(w) for w in commands(done.stdout)}
+def test_names_days_and_sex_of_the_sheet_reach_the_steps(plan: str) -> None:
+    found = {(w[1], w[3]): shlex.join(w) for w in commands(plan)}
     first = found["call", "001_d0"]
     assert "--patient 001 --day 0 --declared-sex female" in first
     assert "--reads results/samples/001_d0/reads.tsv" in first
@@ -172,6 +246,10 @@ def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path)
     profile = yaml.safe_load((repo_root / "profiles/slurm/profile.yaml").read_text())
     assert set(profile["groups"]) <= set(rules(repo_root))
     assert profile["retries"] > 0
+    other = yaml.safe_load((repo_root / "profiles/cluster-generic/profile.yaml").read_text())
+    assert other["groups"] == profile["groups"]
+    for each in (profile, other):
+        assert each["scheduler-subsample"] > each["jobs"], "too few would be started at once"
     # 30 minutes without the accounting database
     assert profile["slurm-status-attempts"] / profile["max-status-checks-per-second"] >= 1800
     assert "default-resources" not in profile, "they would replace those of the user's profile"
@@ -179,6 +257,25 @@ def test_the_slurm_profile_names_rules_that_exist(repo_root: Path, folder: Path)
         repo_root, folder, "--dry-run", "--workflow-profile", str(repo_root / "profiles/slurm")
     )
     assert done.returncode == 0, done.stdout
+
+
+def test_plain_snakemake_hears_sacct_as_its_executor_expects(
+    repo_root: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``ctcnv run`` does; what it is good for: tests/test_run.py and tests/slurm."""
+    (folder / "bin").mkdir()
+    sacct = folder / "bin/sacct"
+    sacct.write_text("#!/bin/sh\n")
+    sacct.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{sacct.parent}{os.pathsep}{os.environ['PATH']}")
+    snakefile = folder / "Snakefile"
+    snakefile.write_text(
+        f"include: {str(repo_root / 'Snakefile')!r}\nimport shutil\n"
+        "print('sacct:', shutil.which('sacct'), os.environ['CTCNV_SACCT'])\n"
+    )
+    done = snakemake(repo_root, folder, "--snakefile", str(snakefile), "--list-rules")
+    ours = repo_root / "profiles/slurm/bin/sacct"
+    assert f"sacct: {ours} {sacct}\n" in done.stdout, done.stdout
 
 
 def test_the_conda_environment_names_the_versions_of_the_lock(repo_root: Path) -> None:
@@ -194,20 +291,19 @@ def test_the_conda_environment_names_the_versions_of_the_lock(repo_root: Path) -
             assert re.search(rf"^{name}=={re.escape(version)}\.", lock, flags=re.MULTILINE), name
 
 
-def test_a_sample_is_three_jobs_and_a_patient_two(repo_root: Path, folder: Path) -> None:
+def test_a_sample_is_three_jobs_and_a_patient_three(plan: str) -> None:
     """Planning ten thousand samples stands and falls with the number of jobs and files."""
-    said = snakemake(repo_root, folder, "--dry-run").stdout
-    jobs = re.findall(r"^rule (\w+):\n +input: (.+)\n +output: (.+)$", said, flags=re.MULTILINE)
+    jobs = re.findall(r"^rule (\w+):\n +input: (.+)\n +output: (.+)$", plan, flags=re.MULTILINE)
     per_sample = {"count": 2, "import_counts": 2, "call": 3, "views": 1}  # files they ask for
-    per_patient = {"track": 3, "report": 1}
+    per_patient = {"track": 2, "criteria": 2, "report": 1}
     for name, asked, _ in jobs:
         most = (per_sample | per_patient).get(name)
         assert most is None or len(asked.split(", ")) <= most, (name, asked)
     made = Counter(name for name, _, _ in jobs)
     assert made["count"] + made["import_counts"] == 5
     assert (made["call"], made["views"]) == (3, 3)
-    assert (made["track"], made["report"]) == (2, 2)
-    assert made.total() == 5 + 6 + 4 + 4, "bins, pon, qc and cohort, and nothing else"
+    assert (made["track"], made["criteria"], made["report"]) == (2, 2, 2)
+    assert made.total() == 5 + 6 + 6 + 4, "bins, pon, qc and cohort, and nothing else"
     written = {name: len(files.split(", ")) for name, _, files in jobs}
     assert sum(written[name] for name in ("count", "call", "views")) == 13
     assert sum(written[name] for name in per_patient) == 7

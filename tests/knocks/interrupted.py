@@ -1,4 +1,4 @@
-"""Kill a whole run of the workflow again and again, until one gets through; then compare.
+"""Kill a whole run of the workflow a number of times, then let it end, and compare.
 
 ``python -m tests.knocks.interrupted --seed 1`` simulates a small cohort, runs it undisturbed, and
 runs it in another folder where the launcher and all its jobs are killed with SIGKILL at random
@@ -20,6 +20,7 @@ from pathlib import Path
 from ctcnv.io import tables
 from ctcnv.schema import TABLES
 from tests.knocks import ROOT, ctcnv
+from tests.plasma import QUICK_CONFIG
 
 
 def words(folder: Path, *more: str) -> list[str]:
@@ -49,6 +50,8 @@ def cohort(folder: Path) -> None:
     kept = [line for line in path.read_text().splitlines()
             if line.startswith(("sample", "P01")) or "normal" in line]  # fmt: skip
     path.write_text("\n".join(kept) + "\n")
+    with (folder / "config.yaml").open("a") as config:
+        config.write(QUICK_CONFIG)
 
 
 def made(folder: Path) -> dict[str, bytes]:
@@ -68,9 +71,10 @@ def whole(folder: Path) -> int:
 
 
 def main() -> None:
-    """Run, kill, read, until a run gets through."""
+    """Run, kill, read, and at last let it end."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--kills", type=int, default=12, help="at most")
     parser.add_argument("--longest", type=float, default=60, help="seconds before a kill, at most")
     args = parser.parse_args()
     chance, kills, read = random.Random(args.seed), 0, 0
@@ -83,7 +87,8 @@ def main() -> None:
             start(hard, "--unlock").wait()
             run = start(hard)
             try:
-                code = run.wait(chance.uniform(5, args.longest))
+                limit = chance.uniform(5, args.longest) if kills < args.kills else None
+                code = run.wait(limit)
             except subprocess.TimeoutExpired:
                 os.killpg(run.pid, signal.SIGKILL)
                 run.wait()

@@ -1,5 +1,6 @@
 # Config and sample sheet, checked, and the functions that rules share. No rules here.
 
+import functools
 import gc
 import logging
 import math
@@ -14,6 +15,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.settings.enums import Quietness
 from snakemake_interface_logger_plugins.common import LogEvent
 
+from ctcnv.cli import workflow as launcher
 from ctcnv.cli.settings import flag
 from ctcnv.io import clinical, schemas, sheet, treatments
 
@@ -38,6 +40,9 @@ if set(workflow.output_settings.quiet or ()) == {Quietness.RULES, Quietness.PROG
 os.environ.update(
     PATH=os.pathsep.join([os.path.dirname(sys.executable), *os.get_exec_path()])
 )
+if workflow.is_main_process:
+    repository = Path(workflow.current_basedir).resolve().parents[1]
+    os.environ.update(launcher.with_sacct(repository, Path()))
 
 
 # What `ctcnv run` gave up on: see the function given_up.
@@ -194,6 +199,15 @@ def of_panel(*names):
     return " ".join(f"--{name} {PANEL[name]}" for name in names) if panel else ""
 
 
+@functools.cache
+def listed(folder):
+    """The names in a folder; nothing when it is not there."""
+    try:
+        return frozenset(os.listdir(folder))
+    except FileNotFoundError:
+        return frozenset()
+
+
 def gone(files, **names):
     """Files of jobs that are not there although others of the same job are.
 
@@ -207,10 +221,9 @@ def gone(files, **names):
     found = []
     for key, values in names.items():
         for value in values:
-            paths = [Path(file.format(**{key: value})) for file in files]
-            folder = paths[0].parent
-            there = set(os.listdir(folder)) if folder.is_dir() else set()
-            missing = [str(path) for path in paths if path.name not in there]
+            paths = [file.format(**{key: value}) for file in files]
+            there = listed(os.path.dirname(paths[0]))
+            missing = [path for path in paths if os.path.basename(path) not in there]
             found += missing if len(missing) < len(paths) else []
     return found
 

@@ -1,16 +1,12 @@
-# One patient: the change over time and the criteria, then the report that shows them.
+# One patient: the change over time, then the criteria, then the report that shows both.
 
 
 rule track:
     input:
         sites_of_patient,
-        criteria_file,
         of_patient("results/samples/{sample}/qc.tsv"),
     output:
         track="results/patients/{patient}/track.tsv",
-        criteria="results/patients/{patient}/criteria.tsv",
-        alterations="results/patients/{patient}/alterations.tsv",
-        strata="results/patients/{patient}/strata.tsv",
     log:
         "logs/{patient}/track.log",
     conda:
@@ -19,13 +15,10 @@ rule track:
         mem_mb=2000,
         runtime=30,
     params:
-        samples=of_patient("{sample}"),
         visits=visits,
         sites=sites_flag if config["sites"] else "",
         panel=of_panel("dispersion", "normals"),
         settings=flags("track", "identity", "mutations"),
-        rules=f"--rules {shlex.quote(criteria_file)}",
-        of_criteria=flags("criteria"),
     shell:
         "ctcnv track --patient {wildcards.patient} {params.visits}"
         " --fraction 'results/samples/{{sample}}/fraction.tsv'"
@@ -35,14 +28,36 @@ rule track:
         " --genes 'results/samples/{{sample}}/genes.tsv'"
         " --mutations 'results/samples/{{sample}}/mutations.tsv' {params.sites} {params.panel}"
         " {params.settings} --output {output.track} 2> {log}"
-        " && ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
+
+
+# A rule of its own: were it made with the track, a failure here would delete the track too.
+rule criteria:
+    input:
+        track="results/patients/{patient}/track.tsv",
+        rules=criteria_file,
+    output:
+        criteria="results/patients/{patient}/criteria.tsv",
+        alterations="results/patients/{patient}/alterations.tsv",
+        strata="results/patients/{patient}/strata.tsv",
+    log:
+        "logs/{patient}/criteria.log",
+    conda:
+        "../../envs/ctcnv.yaml"
+    resources:
+        mem_mb=1000,
+        runtime=20,
+    params:
+        samples=of_patient("{sample}"),
+        settings=flags("criteria"),
+    shell:
+        "ctcnv criteria --patient {wildcards.patient} --samples {params.samples}"
         " --fraction 'results/samples/{{sample}}/fraction.tsv'"
         " --grid 'results/samples/{{sample}}/fraction.grid.tsv.gz'"
         " --genes 'results/samples/{{sample}}/genes.tsv'"
-        " --mutations 'results/samples/{{sample}}/mutations.tsv' --track {output.track}"
-        " {params.rules} {params.of_criteria} --output-criteria {output.criteria}"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv' --track {input.track}"
+        " --rules {input.rules:q} {params.settings} --output-criteria {output.criteria}"
         " --output-alterations {output.alterations} --output-strata {output.strata}"
-        " 2>> {log}"
+        " 2> {log}"
 
 
 rule report:

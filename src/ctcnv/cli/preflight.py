@@ -90,20 +90,25 @@ def _absent(samples: pd.DataFrame) -> Iterator[str]:
 
 def _shared(samples: pd.DataFrame) -> Iterator[str]:
     """Samples whose reads or counts are those of an earlier row: a slip of a hand, and the plasma
-    of one patient would be taken for that of another. A VCF may hold several samples."""
+    of one patient would be taken for that of another. A VCF may hold several samples.
+
+    A file is known by its place on the disk, whatever paths and links lead to it.
+    """
     for column in ("bam", "counts"):
-        first: dict[str, str] = {}
+        first: dict[tuple[int, int], str] = {}
         for name, value in samples[column].items():
             if not isinstance(value, str):
                 continue
-            real = os.path.realpath(value)
-            if real in first:
+            found = Path(value).stat()
+            place = found.st_dev, found.st_ino
+            if place in first:
+                other = first[place]
                 yield (
-                    f"samples {first[real]} and {name}: {column} {samples[column][first[real]]!r} "
+                    f"samples {other} and {name}: {column} {samples[column][other]!r} "
                     f"and {value!r} are one file; correct a path, or delete one of the rows"
                 )
             else:
-                first[real] = str(name)
+                first[place] = str(name)
 
 
 def build_of(reference: Mapping[str, Any]) -> Build:

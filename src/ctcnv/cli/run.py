@@ -32,6 +32,9 @@ log = logging.getLogger(__name__)
 #: Samples that are named one by one at the start and in the summary; the rest are in qc.tsv. The
 #: plan of more is shown as a table.
 MOST_NAMED = 200
+#: Ready jobs that Snakemake looks at when one ends, where no profile says: all of them take the
+#: square of their number, and more than these are never started at once on one machine.
+LOOKED_AT = 200
 #: Seconds before the second try on a cluster: what fails all jobs at once, such as a controller
 #: that is away when they are submitted, is often over by then.
 PAUSE = 30
@@ -134,8 +137,9 @@ def _words(args: argparse.Namespace, root: Path) -> list[str]:
         words += ["--workflow-profile", str(found.absolute() if found else path)]
     if args.cores:
         words += ["--cores", args.cores]
-    elif not (args.profile or args.workflow_profile):
-        words += ["--cores", "all"]
+    if not (args.profile or args.workflow_profile):
+        words += ["--scheduler-subsample", str(LOOKED_AT)]
+        words += [] if args.cores else ["--cores", "all"]
     return [*words, *args.snakemake]
 
 

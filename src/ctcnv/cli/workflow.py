@@ -153,7 +153,7 @@ def follow(
         said.seek(0, os.SEEK_END)  # behind the words of an earlier round
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True, close_fds=False, env=_environment(directory),
+            start_new_session=True, close_fds=False,
         )  # fmt: skip
         _note(note, process.pid, progress)
         known, watch = progress.cluster_id, Watch(directory / LOST)
@@ -174,15 +174,19 @@ def follow(
     return process.returncode
 
 
-def _environment(directory: Path) -> dict[str, str]:
-    """That of this process, where Slurm is with the repository's sacct before Slurm's own."""
-    ours = str(root() / "profiles" / "slurm" / "bin")
+def with_sacct(repository: Path, directory: Path) -> dict[str, str]:
+    """What is to be set where Slurm is, so that the repository's sacct stands before Slurm's own.
+
+    The workflow sets it for the Snakemake that reads it, however that was started; ``directory`` is
+    where that works.
+    """
+    ours = str(repository / "profiles" / "slurm" / "bin")
     others = [path for path in os.get_exec_path() if path != ours]  # a job of a run has it first
     sacct = shutil.which("sacct", path=os.pathsep.join(others))
     if sacct is None:
-        return dict(os.environ)
+        return {}
     return {
-        **os.environ, "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct,
+        "PATH": os.pathsep.join([ours, *others]), "CTCNV_SACCT": sacct,
         "CTCNV_LOST": str((directory / LOST).absolute()),
     }  # fmt: skip
 
