@@ -253,7 +253,9 @@ def _tally(
             fate = _OTHER_CONTIG
         else:
             place = offset[tid] + middle
-            # Reads are mostly sorted, so the atom is mostly that of the last one.
+            # Reads are mostly sorted, so the atom is mostly that of the last one or the next.
+            if place >= ends[atom] and atom + 1 < len(starts):
+                atom += 1
             if not starts[atom] <= place < ends[atom]:
                 atom = max(np.searchsorted(starts, place, side="right") - 1, 0)
             if not starts[atom] <= place < ends[atom]:

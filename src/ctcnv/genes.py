@@ -6,6 +6,7 @@ fraction) and how many copies a tumor cell has (needs it, and carries its whole 
 
 from __future__ import annotations
 
+import bisect
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -236,18 +237,23 @@ def detectable_copies(cells: Cells, m: Measured) -> float:
     """
     if len(cells.weight) == 0 or m.test is None:
         return float("nan")
+    test = m.test
     present = 1.0 if cells.status == "detected" else cells.p_tumor
     weight = cells.weight / cells.weight.sum() * present
     copies = np.geomspace(2.0, MAX_DETECTABLE, 200)
-    ratio = ratio_of(copies[None, :], cells.fraction[:, None], cells.ploidy[:, None],
-                     normal=float(m.normal_copies))  # fmt: skip
-    power = weight @ m.test.power(ratio)
-    if power[-1] < POWER:
+
+    def power(i: int) -> float:
+        ratio = ratio_of(copies[i], cells.fraction, cells.ploidy, normal=float(m.normal_copies))
+        return float(weight @ test.power(ratio))
+
+    # Power grows with the copies: the first that have enough are found by halving.
+    first = bisect.bisect_left(range(len(copies)), POWER, key=power)
+    if first == len(copies):
         return float("nan")
-    first = int(np.argmax(power >= POWER))
     if first == 0:
         return float(copies[0])
-    return float(np.interp(POWER, power[first - 1 : first + 1], copies[first - 1 : first + 1]))
+    around = [first - 1, first]
+    return float(np.interp(POWER, [power(i) for i in around], copies[around]))
 
 
 def probability_missed(copies: float, cells: Cells, m: Measured) -> float:

@@ -7,6 +7,7 @@ when it is called, so that ``ctcnv --help`` stays fast.
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import gc
 import importlib
@@ -66,6 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     # The libraries make half a million objects that stay; to look through them for garbage again
     # and again would be a tenth of the start.
     gc.set_threshold(100_000, 20, 100)
+    # Nor once more on the way out, where all of them go.
+    atexit.register(gc.freeze)
     module = importlib.import_module(f"ctcnv.cli.{_MODULES.get(step, step)}")
     parser = argparse.ArgumentParser(
         prog=f"ctcnv {step}",

@@ -63,7 +63,10 @@ def run(args: argparse.Namespace) -> int | None:
     why = args.given_up
     if why is None:
         try:
-            _count(args, chosen, stored, bins)
+            # numba looks for a BLAS when the first compiled loop is loaded, a third of a second,
+            # and for what measures the coverage of tests; no loop here needs them.
+            with _without("scipy.linalg", "coverage"):
+                _count(args, chosen, stored, bins)
         except failure.OF_THE_FILE as error:
             why = failure.recorded(args, error, files=(args.bam, args.reference))
     if why is not None:
@@ -99,7 +102,6 @@ def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins
         frame = _touched(frame, args.region)
         regions, bins = count.needed(frame, chosen), tables.bins_id(frame)
     with (
-        _without_blas(),
         _progress(quiet=args.quiet) as progress,
         bam.reads(
             args.bam, reference=args.reference, regions=regions, threads=max(args.threads, 1),
@@ -194,17 +196,14 @@ def _tell(counts: Counts) -> None:
 
 
 @contextlib.contextmanager
-def _without_blas() -> Iterator[None]:
-    """Spare the import of scipy.linalg: numba looks for its BLAS when the first compiled loop is
-    loaded, which takes a third of a second, and no loop here needs it."""
-    name = "scipy.linalg"
-    spared = name not in sys.modules
-    if spared:
-        sys.modules[name] = None  # type: ignore[assignment]  # its import fails, as if not there
+def _without(*names: str) -> Iterator[None]:
+    """Let the import of these modules fail as if they were not installed."""
+    spared = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(spared))  # type: ignore[arg-type]  # None stops an import
     try:
         yield
     finally:
-        if spared:
+        for name in spared:
             del sys.modules[name]
 
 

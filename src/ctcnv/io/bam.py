@@ -216,6 +216,9 @@ class _Bam:
                     f"{self._path}: damaged: record {before + n + 1:,} is not a record (in the "
                     f"block at byte {offset:,}); copy or align it again"
                 )
+            if used == len(data):
+                rest = bytearray()
+                continue
             rest = bytearray(data[used:])
             wanted = 4 + int.from_bytes(rest[:4], "little") if len(rest) >= SHORTEST_RECORD else 0
         if rest:

@@ -11,7 +11,6 @@ order of the file.
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections import deque
 from collections.abc import Iterator
@@ -110,11 +109,11 @@ class _Piece:
         view = memoryview(self._data)
         for begin, end in itertools.pairwise(self._edges):
             length = int.from_bytes(view[end - 4 : end], "little")
-            data = None
-            if length <= LARGEST_BLOCK:
+            try:
                 # With a length of 0 nothing would be checked, so at least 1 is asked for.
-                with contextlib.suppress(deflate.DeflateError):
-                    data = deflate.gzip_decompress(view[begin:end], max(length, 1))
+                data = deflate.gzip_decompress(view[begin:end], min(length, LARGEST_BLOCK) or 1)
+            except deflate.DeflateError:
+                data = None
             if data is None or len(data) != length:
                 raise ValueError(
                     f"{self._path}: damaged: the block at byte {self._offset + begin:,} cannot be "

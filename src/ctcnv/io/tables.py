@@ -14,7 +14,6 @@ import glob
 import gzip
 import hashlib
 import io
-import itertools
 import json
 import os
 import zlib
@@ -26,12 +25,19 @@ from typing import IO
 import deflate
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from ctcnv import __version__
 from ctcnv.schema import BINS, Column, Table
 
 #: Significant digits of a float in a table: far below any noise, and stable between platforms.
 DIGITS = 7
+#: Rows that are written at once.
+ROWS = 50_000
+#: How each member of a gzip file begins, and how many times its size the data of one can be.
+GZIP, MOST_INFLATED = b"\x1f\x8b\x08", 1032
+#: All bytes but those that end a cell.
+NO_MARKS = bytes(sorted({*range(256)} - {*b"\t\n"}))
 #: A cell that begins with one of these is a formula to spreadsheets, the wide ones to some.
 FORMULA = "=+-@\N{FULLWIDTH EQUALS SIGN}\N{FULLWIDTH PLUS SIGN}\N{FULLWIDTH COMMERCIAL AT}"
 
@@ -157,25 +163,37 @@ def write(
 
 def _to_tsv(frame: pd.DataFrame, table: Table) -> bytes:
     shown = [_shown(frame[column.name], column) for column in table.columns]
-    rows = map("\t".join, zip(*shown, strict=True))
     text = io.BytesIO()
     text.write("\t".join(table.names).encode() + b"\n")
-    # Some rows at a time: their strings take ten times the space of the file.
-    while part := list(itertools.islice(rows, 20_000)):
-        text.write("\n".join([*part, ""]).encode())
+    # Some rows at a time: with what pads its cells a row takes several times its space.
+    for begin in range(0, len(frame), ROWS):
+        text.write(_lines([cells[begin : begin + ROWS] for cells in shown]))
     return text.getvalue()
 
 
-def _shown(values: pd.Series, column: Column) -> list[str]:
+def _lines(columns: Sequence[NDArray[np.bytes_]]) -> bytes:
+    """Cells side by side, (rows,) each, as lines: letters of fixed width without what pads them."""
+    parts = []
+    for cells in columns:
+        parts.append(cells.view(np.uint8).reshape(len(cells), -1))
+        parts.append(np.full((len(cells), 1), ord("\t"), dtype=np.uint8))
+    parts[-1][:] = ord("\n")
+    letters: NDArray[np.uint8] = np.hstack(parts)
+    return bytes(letters[letters != 0].tobytes())
+
+
+def _shown(values: pd.Series, column: Column) -> NDArray[np.bytes_]:
     """A column as the cells of a file."""
     if column.kind == "float":
-        return [_number(value) for value in values.to_numpy(dtype=float).tolist()]
+        return np.array(
+            [_number(value) for value in values.to_numpy(dtype=float).tolist()], dtype=np.bytes_
+        )
     # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
     shows: dict[str, Callable[[object], str]] = {"int": str, "bool": _truth}
     show = shows.get(column.kind, _cell)
-    cells = [*(show(value) for value in distinct), ""]  # the last is for code -1: missing
-    return [cells[code] for code in codes.tolist()]
+    # The last is for code -1: missing.
+    return np.array([*(show(value).encode() for value in distinct), b""], dtype=np.bytes_)[codes]
 
 
 def _number(value: float) -> str:
@@ -187,7 +205,7 @@ def _truth(value: object) -> str:
 
 
 def _cell(value: object) -> str:
-    return inert(str(value).replace("\t", " ").replace("\n", " ").replace("\r", " "))
+    return inert(str(value).translate(dict.fromkeys(map(ord, "\t\n\r\0"), " ")))
 
 
 def inert(text: str) -> str:
@@ -228,9 +246,12 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
             body,
             usecols=None if only is None else list(only),
             sep="\t",
-            dtype=dict.fromkeys(
-                (c.name for c in table.columns if c.kind in ("text", "bool")), "object"
-            ),
+            dtype={
+                # the names of a few sequences in many rows: each is kept once
+                c.name: "category" if c.name == "chrom" else "object"
+                for c in table.columns
+                if c.kind in ("text", "bool")
+            },
             keep_default_na=False,
             na_values=[""],
             quoting=3,
@@ -278,26 +299,37 @@ def _split(raw: bytes) -> tuple[dict[str, str], io.BytesIO]:
 def _inflated(path: Path, data: bytes) -> bytes:
     """The bytes of a table, which are text."""
     try:
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
+        if data[:2] == GZIP[:2]:
+            data = _one_member(data) or gzip.decompress(data)
         data.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
     return data
 
 
+def _one_member(data: bytes) -> bytes | None:
+    """The data of a gzip file that can hold no second member, as this module writes them, in half
+    of the time; None for another, and for one that is damaged."""
+    length = int.from_bytes(data[-4:], "little")
+    if data.find(GZIP, 1) >= 0 or not 0 < length <= MOST_INFLATED * len(data):
+        return None
+    with contextlib.suppress(deflate.DeflateError):
+        return bytes(deflate.gzip_decompress(data, length))
+    return None
+
+
 def _check_cells(path: Path, raw: bytes, start: int) -> None:
     """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
-    letters = np.frombuffer(raw, dtype=np.uint8, count=len(raw.rstrip(b"\n")) - start, offset=start)
-    ends = np.flatnonzero((letters == ord("\t")) | (letters == ord("\n")))
-    lines = np.append(np.flatnonzero(letters[ends] == ord("\n")), len(ends))
-    cells = np.diff(lines, prepend=-1)
-    wrong = np.flatnonzero(cells != cells[0])
-    if len(wrong):
-        row = wrong[0]
-        raise ValueError(
-            f"{path} row {row}: {cells[row]} cells, the header has {cells[0]}; make the file again"
-        )
+    marks = raw[start:].rstrip(b"\n").translate(None, NO_MARKS) + b"\n"
+    row = marks[: marks.index(b"\n") + 1]
+    if marks == row * (len(marks) // len(row)):
+        return
+    for number, found in enumerate(marks.splitlines(keepends=True)):
+        if found != row:
+            raise ValueError(
+                f"{path} row {number}: {len(found)} cells, the header has {len(row)}; make the "
+                "file again"
+            )
 
 
 def _check_tag(path: Path, meta: Mapping[str, str], table: Table) -> None:
