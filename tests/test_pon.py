@@ -436,9 +436,9 @@ def test_each_normal_is_compared_with_all_the_others():
     left = left_out(0)
     counts = sharing()[0]
     table = plasma.build_panel(counts, waves=0).pon
-    made = list(left.others(table))
+    grid, every = left.together(table)
+    made = list(left.others(grid, every))
     assert len(made) == len(counts)
-    grid, every = step.normals_step.together(left.profiles(), table)
     for i, (of, others) in enumerate(made):
         np.testing.assert_array_equal(of.start, grid.start)
         np.testing.assert_array_equal(others.observed, np.delete(every.observed, i, axis=0))

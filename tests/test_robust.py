@@ -8,10 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from ctcnv.robust import MAD_TO_SD, difference_sd, mad_sd, weighted_quantile
+from ctcnv.robust import MAD_TO_SD, difference_sd, mad_sd, median, weighted_quantile
 
 NAN = float("nan")
 NUMBERS = st.floats(-1e6, 1e6)
+
+
+@given(st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=30))
+def test_the_median_is_that_of_numpy(values):
+    with np.errstate(invalid="ignore"):  # the middle between both infinities is not known
+        np.testing.assert_array_equal(median(np.array(values)), np.median(values))
+
+
+@pytest.mark.parametrize("values", [[], [NAN], [1.0, NAN, 2.0], [NAN, 1.0, 2.0, 3.0]])
+def test_a_median_with_an_unknown_value_is_not_known(values):
+    assert np.isnan(median(np.array(values)))
 
 
 def test_the_mad_of_five_numbers_by_hand():

@@ -325,6 +325,42 @@ def test_some_columns_of_a_table_can_be_read_alone(tmp_path):
     assert stored.digest == tables.read(path, PLAIN).digest
 
 
+@pytest.mark.parametrize("copies", [1, 4])
+def test_a_file_of_several_gzip_members_is_read_whole(tmp_path, copies):
+    tables.write(tmp_path / "t.tsv", PLAIN, one())
+    *head, row = (tmp_path / "t.tsv").read_bytes().splitlines(keepends=True)
+    # the last members are alike, so that the length behind the last one fits others
+    members = [b"".join(head), *[row] * copies]
+    path = tmp_path / "t.tsv.gz"
+    path.write_bytes(b"".join(gzip.compress(member, mtime=0) for member in members))
+    assert tables.read(path, PLAIN).frame["name"].tolist() == ["a"] * copies
+
+
+@pytest.mark.parametrize("length", [0, 1, 0xFFFFFFFF])
+def test_a_wrong_length_behind_a_gzip_member_is_damage(tmp_path, length):
+    tables.write(tmp_path / "t.tsv.gz", PLAIN, one())
+    data = (tmp_path / "t.tsv.gz").read_bytes()
+    (tmp_path / "t.tsv.gz").write_bytes(data[:-4] + length.to_bytes(4, "little"))
+    with pytest.raises(ValueError, match=r"t\.tsv\.gz: damaged .*; make it again"):
+        tables.read(tmp_path / "t.tsv.gz", PLAIN)
+
+
+def test_rows_are_written_alike_some_at_a_time(tmp_path, monkeypatch):
+    frame = PLAIN.check(pd.DataFrame({
+        "name": ["a", "b\0c", "\N{GREEK SMALL LETTER MU}"], "note": [None, "long note", "x"],
+        "n": [1, None, -300], "x": [0.5, None, 1e-9], "ok": [True, None, False],
+    }))  # fmt: skip
+    tables.write(tmp_path / "whole.tsv", PLAIN, frame)
+    monkeypatch.setattr(tables, "ROWS", 2)
+    tables.write(tmp_path / "parts.tsv", PLAIN, frame)
+    written = (tmp_path / "parts.tsv").read_bytes()
+    assert written == (tmp_path / "whole.tsv").read_bytes()
+    assert written.decode().splitlines()[-3:] == [
+        "a\t\t1\t0.5\ttrue", "b c\tlong note\t\t\t",
+        "\N{GREEK SMALL LETTER MU}\tx\t-300\t1e-09\tfalse",
+    ]  # fmt: skip
+
+
 def test_what_repeats_is_written_as_often_as_it_stands_there(tmp_path):
     frame = PLAIN.check(
         pd.DataFrame({"name": ["b", "a", "b"], "note": [None, "x\ty", None], "n": [7, None, 7],

@@ -20,7 +20,7 @@ from scipy.special import betainc, betaincc, ndtr, ndtri
 from ctcnv.dispersion import Dispersion
 from ctcnv.extents import GERMLINE, Chromosome, Explained, explain
 from ctcnv.model import GenesSettings
-from ctcnv.schema import GENE_DOUBTS, chrom_key
+from ctcnv.schema import GENE_DOUBTS, chrom_key, numbered
 from ctcnv.segment import Z95
 
 Array = NDArray[np.float64]
@@ -170,26 +170,26 @@ def measure(
 
 def _places(profile: pd.DataFrame, gene_table: pd.DataFrame) -> list[Place | None]:
     """Where the genes of the table lie, None without a usable atom."""
-    by_key = {chrom_key(str(name)): name for name in profile["chrom"].unique()}
+    of, names = numbered(profile["chrom"])
+    expected = profile["expected"].to_numpy(dtype=float)
+    used = np.flatnonzero((expected > 0) & (of >= 0))
+    of = of[used]
+    columns = [
+        *(profile[side].to_numpy(dtype=np.int64)[used] for side in ("start", "end")),
+        profile["observed"].to_numpy(dtype=float)[used],
+        expected[used],
+        profile["normal_copies"].to_numpy(dtype=np.int64)[used],
+    ]
+    by_key = {chrom_key(str(name)): number for number, name in enumerate(names)}
     chromosomes: dict[str, Chromosome] = {}
     found = []
     for gene in gene_table.to_dict("records"):
         key = chrom_key(str(gene["chrom"]))
         if key in by_key and key not in chromosomes:
-            chromosomes[key] = _chromosome(profile, str(by_key[key]))
+            here = np.flatnonzero(of == by_key[key])
+            chromosomes[key] = Chromosome.of(*(column[here] for column in columns))
         found.append(Place.of(chromosomes[key], gene) if key in by_key else None)
     return found
-
-
-def _chromosome(profile: pd.DataFrame, name: str) -> Chromosome:
-    part = profile[(profile["chrom"] == name) & (profile["expected"] > 0)]
-    return Chromosome.of(
-        part["start"].to_numpy(dtype=np.int64),
-        part["end"].to_numpy(dtype=np.int64),
-        part["observed"].to_numpy(dtype=float),
-        part["expected"].to_numpy(dtype=float),
-        part["normal_copies"].to_numpy(dtype=np.int64),
-    )
 
 
 @dataclass(frozen=True)

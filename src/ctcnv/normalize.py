@@ -14,6 +14,7 @@ import itertools
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,7 @@ from scipy.interpolate import make_smoothing_spline
 from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
-from ctcnv.robust import difference_sd, mad_sd
+from ctcnv.robust import difference_sd, mad_sd, median
 from ctcnv.schema import chrom_key, is_autosome, numbered
 from ctcnv.waves import Waves, without_waves
 
@@ -302,10 +303,11 @@ def _outlying(observed: Array, wanted: Array, fit: Mask, limit: float) -> Mask:
     sd^2 = E + (s E)^2: counting noise and what most atoms differ by, s the robust standard
     deviation of their ratios beyond counting.
     """
-    scaled = wanted * observed[fit].sum() / wanted[fit].sum()
+    seen = observed[fit]
+    scaled = wanted * seen.sum() / wanted[fit].sum()
     with np.errstate(invalid="ignore", divide="ignore"):
         inside = scaled[fit]
-        beyond = mad_sd(observed[fit] / inside) ** 2 - float(np.median(1 / inside))
+        beyond = mad_sd(seen / inside) ** 2 - median(1 / inside)
         spread = float(np.clip(beyond, LEAST_SPREAD**2, MOST_SPREAD**2))
         return np.asarray(np.abs(observed - scaled) > limit * np.sqrt(scaled + spread * scaled**2))
 
@@ -403,10 +405,10 @@ def _regional_level(
     region: NDArray[np.int_], observed: Array, base: Array, use: Mask, *, noise: float
 ) -> Array:
     """Observed over base of each atom's region; 1 outside."""
-    inside = use & np.isfinite(base)
-    n_regions = int(region.max()) + 1
-    seen = np.bincount(region[inside], weights=observed[inside], minlength=n_regions)
-    wanted = np.bincount(region[inside], weights=base[inside], minlength=n_regions)
+    inside = np.flatnonzero(use & np.isfinite(base))
+    of, n_regions = region[inside], int(region.max()) + 1
+    seen = np.bincount(of, weights=observed[inside], minlength=n_regions)
+    wanted = np.bincount(of, weights=base[inside], minlength=n_regions)
     level = np.where(wanted > 0, seen / np.maximum(wanted, 1e-300), 1.0)
     level /= np.average(level, weights=np.maximum(wanted, 1e-300))
     # Firm threshold: what healthy plasma shows is left to the curve, or each pass would move some
@@ -417,7 +419,7 @@ def _regional_level(
     level = 1 + np.sign(level - 1) * np.where(
         away < 2 * noise, np.maximum(2 * (away - noise), 0.0), away
     )
-    return np.where(region >= 0, np.maximum(level[region], 0.05), 1.0)
+    return np.append(np.maximum(level, 0.05), 1.0)[region]  # the last is for -1: outside
 
 
 # Sex -----------------------------------------------------------------------------------------
@@ -432,7 +434,8 @@ def infer_sex(
     ratio of the two is used because a tumor changes each alone; a lost Y in a male's tumor only
     dilutes it.
     """
-    on_x, on_y = (inside & np.isfinite(expected) for inside in (on_x, on_y))
+    known = np.isfinite(expected)
+    on_x, on_y = on_x & known, on_y & known
     if expected[on_x].sum() < MIN_SEX_FRAGMENTS or not on_y.any():
         return None
     x = observed[on_x].sum() / expected[on_x].sum()
@@ -542,10 +545,15 @@ class Used:
             return self.observed, self.expected
         return np.add.reduceat(self.observed, at), np.add.reduceat(self.expected, at)
 
+    @cached_property
+    def _first(self) -> Mask:
+        """Which atoms are the first of their chromosome."""
+        return np.concatenate([[True], self.chrom[1:] != self.chrom[:-1]])[: len(self.chrom)]
+
     def _edges(self, atoms: int, *, arms: bool) -> NDArray[np.int64]:
         """Where the windows begin."""
         n = len(self.chrom)
-        first = np.concatenate([[True], np.diff(self.chrom) != 0])[:n]
+        first = self._first
         if arms:
             first = arm_starts(self.start, self.end, first)
         bounds = [*np.flatnonzero(first).tolist(), n] if n else []
@@ -570,9 +578,9 @@ def noise_over_counting(profile: pd.DataFrame) -> float:
     inside = np.isfinite(expected) & is_autosome(profile["chrom"])
     if not inside.any():
         return float("nan")
-    size = max(1, round(NOISE_FRAGMENTS / float(np.median(expected[inside]))))
+    size = max(1, round(NOISE_FRAGMENTS / median(expected[inside])))
     summed = windows(profile, atoms=size)
-    counting = float(np.sqrt(np.median(1 / summed.expected)))
+    counting = float(np.sqrt(median(1 / summed.expected)))
     return difference_sd(summed.ratio) / counting
 
 
@@ -591,7 +599,7 @@ def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
         observed, expected = used.sums(atoms=size)
         if len(expected) < MIN_WINDOWS_FOR_NOISE:
             break
-        counting = float(np.median(1 / expected))
+        counting = median(1 / expected)
         # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
         if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
             variance = difference_sd(observed / expected) ** 2

@@ -33,7 +33,7 @@ from ctcnv.normalize import (
     sample_dispersion,
 )
 from ctcnv.normals import Grid, Summed
-from ctcnv.robust import MAD_TO_SD, mad_sd
+from ctcnv.robust import MAD_TO_SD, mad_sd, median
 from ctcnv.schema import NORMALS, WAVES
 from ctcnv.waves import MIN_NORMALS, Waves, waves_of, without_waves
 
@@ -131,9 +131,10 @@ def build(
             most=settings.waves,
         )  # fmt: skip
         dispersion = measured_dispersion(left.profiles())
+        common = left.together(table)
         checks |= {
             name: _check(profile, dispersion, fraction_settings, normals=others)
-            for name, profile, others in zip(left.names, left.profiles(), left.others(table),
+            for name, profile, others in zip(left.names, left.profiles(), left.others(*common),
                                              strict=True)
         }  # fmt: skip
         outliers = _outliers({name: checks[name] for name in left.names}, settings)
@@ -155,7 +156,7 @@ def build(
         dispersion.frame(),
         _donor_table(alone, reason, remarks, checks),
         _gene_checks(left, gene_table, checks, genes_settings),
-        normals_step.frame(left.names, *left.together(table)) if left.names else NORMALS.empty(),
+        normals_step.frame(left.names, *common) if left.names else NORMALS.empty(),
         left.waves,
         len(used),
     )
@@ -242,7 +243,7 @@ class Factors:
                 for part, o, e in self._parts()
             ])  # fmt: skip
         positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
-        typical = float(np.median(positive)) if len(positive) else 0.0
+        typical = median(positive) if len(positive) else 0.0
         for part, o, e in self._parts():
             deviates = np.abs(_residuals(o, e, typical=typical)) > self.settings.max_residual
             # Where many deviate it is the atom that is not reproducible, and its spread says so.
@@ -256,7 +257,7 @@ class Factors:
     def _shrinkage(self) -> float:
         ratio = self._ratio(self.sum_observed, self.sum_expected)
         known = np.isfinite(ratio)
-        between = mad_sd(ratio[known]) ** 2 - float(np.median(1 / self.sum_expected[known]))
+        between = mad_sd(ratio[known]) ** 2 - median(1 / self.sum_expected[known])
         return 1 / max(between, 1e-6)
 
     def _factor(self, observed: Array, expected: Array) -> Array:
@@ -291,7 +292,7 @@ class Factors:
                              / np.maximum(self.sum_expected, 1e-9))  # fmt: skip
         clear = spread > SPREAD_SIGNIFICANCE * chance
         usual = np.isfinite(factor) & bins["usable"].to_numpy(dtype=bool)
-        typical = max(float(np.median(spread[usual])) if usual.any() else 0.0, LEAST_SPREAD)
+        typical = max(median(spread[usual]) if usual.any() else 0.0, LEAST_SPREAD)
         # Where common germline variants lie (17q12, beside ERBB2) healthy people differ.
         varied = clear & (spread > self.settings.max_relative_spread * typical)
         reason[varied] = "differs between normals far more than other atoms"
@@ -384,9 +385,8 @@ class Left:
         """All normals on common windows; table : the PON table."""
         return normals_step.together(self.profiles(), table)
 
-    def others(self, table: pd.DataFrame) -> Iterator[tuple[Grid, Summed]]:
-        """For each normal, all but that one on common windows; table : the PON table."""
-        grid, summed = self.together(table)
+    def others(self, grid: Grid, summed: Summed) -> Iterator[tuple[Grid, Summed]]:
+        """For each normal, all but that one of ``together``."""
         each = np.arange(len(self.names))
         for i in each:
             yield grid, summed.subset_of(each != i)
@@ -469,7 +469,7 @@ def _excess_by_size(profile: pd.DataFrame) -> _BySize:
     while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
         observed, expected = used.sums(atoms=2 ** len(steps))
         n = len(expected)
-        full = n >= MIN_CHROMOSOMES and np.median(expected) >= MIN_FRAGMENTS
+        full = n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS
         steps.append((n, _excess(observed / expected, expected) if full else None))
     known = any(excess is not None for _, excess in steps)
     return _BySize(steps, None if known else own_dispersion(profile))
@@ -479,7 +479,7 @@ def _excess(ratio: Array, expected: Array) -> float:
     """Variance of the ratios of windows beyond counting."""
     if len(ratio) < MIN_WINDOWS:
         return float(np.mean((ratio - 1) ** 2 - 1 / expected))
-    return mad_sd(ratio) ** 2 - float(np.median(1 / expected))
+    return mad_sd(ratio) ** 2 - median(1 / expected)
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
@@ -543,7 +543,7 @@ def regional_noise(profile: pd.DataFrame) -> float:
     if n_atoms == 0:
         return float("nan")
     observed, expected = used.sums(atoms=max(1, n_atoms // NOISE_WINDOWS))
-    excess = mad_sd(observed / expected) ** 2 - float(np.median(1 / expected))
+    excess = mad_sd(observed / expected) ** 2 - median(1 / expected)
     return float(np.sqrt(max(0.0, excess)))
 
 
@@ -553,10 +553,10 @@ NOISE_FLOOR = 0.01
 
 def _outliers(checks: dict[str, _Check], settings: PonSettings) -> dict[str, str]:
     noises = np.array([check.noise for check in checks.values()])
-    middle = float(np.median(noises))
+    middle = median(noises)
     # With few normals the spread between them is not known well; allow at least one MAD.
-    limit = max(NOISE_FLOOR, settings.outlier_noise * middle, middle + MAD_TO_SD * float(
-        np.median(np.abs(noises - middle))))  # fmt: skip
+    limit = max(NOISE_FLOOR, settings.outlier_noise * middle,
+                middle + MAD_TO_SD * median(np.abs(noises - middle)))  # fmt: skip
     found = {}
     for name, check in checks.items():
         if check.noise > limit:

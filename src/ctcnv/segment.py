@@ -23,6 +23,7 @@ from ctcnv.compiled import compiled
 from ctcnv.dispersion import Dispersion
 from ctcnv.model import SegmentSettings
 from ctcnv.normalize import Windows, windows
+from ctcnv.robust import median
 from ctcnv.schema import SEGMENTS
 
 Array = NDArray[np.float64]
@@ -66,8 +67,8 @@ def window_atoms(profile: pd.DataFrame, *, fragments: int, min_bp: int, max_bp: 
     known = np.isfinite(expected)
     if not known.any():
         return None
-    atom_bp = float(np.median((profile["end"] - profile["start"]).to_numpy()))
-    wanted = np.ceil(fragments / max(float(np.median(expected[known])), 1e-9))
+    atom_bp = median((profile["end"] - profile["start"]).to_numpy())
+    wanted = np.ceil(fragments / max(median(expected[known]), 1e-9))
     least, most = np.ceil(min_bp / atom_bp), np.floor(max_bp / atom_bp)
     return int(max(1, least, min(wanted, most)))
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from ctcnv.genome import arm_starts
 from ctcnv.normals import Grid, Summed, sums, window_of
-from ctcnv.robust import MAD_TO_SD, mad_sd
+from ctcnv.robust import MAD_TO_SD, mad_sd, median
 from ctcnv.schema import WAVES, is_autosome
 
 Array = NDArray[np.float64]
@@ -98,8 +98,8 @@ def usable(libraries: Summed) -> Mask:
     if not known.all():
         return np.zeros(expected.shape[1], dtype=bool)
     # nanmedian goes row by row; mostly there is no window without any expectation
-    median = np.median if np.isfinite(expected).all() else np.nanmedian
-    typical = median(expected, axis=1, keepdims=True)
+    middle = np.median if np.isfinite(expected).all() else np.nanmedian
+    typical = middle(expected, axis=1, keepdims=True)
     return np.asarray((libraries.expected >= LEAST_EXPECTED * typical).all(axis=0))
 
 
@@ -199,7 +199,7 @@ def amplitudes(library: Summed, waves: Waves) -> Array:
     block = blocks(grid)
     level = np.maximum(_medians(ratio, block), 1 / expected.mean())
     y = ratio / level[block] - 1
-    excess = max(0.0, mad_sd(y) ** 2 - float(np.median(1 / expected)))
+    excess = max(0.0, mad_sd(y) ** 2 - median(1 / expected))
     precision = 1 / (1 / expected + excess)
     weight = precision.copy()
     found = np.zeros(axes.shape[1])
@@ -208,7 +208,7 @@ def amplitudes(library: Summed, waves: Waves) -> Array:
         pulled = a * weight[:, None]
         found = np.linalg.solve(pulled.T @ a + np.eye(a.shape[1]), pulled.T @ rest)
         away = np.abs(rest - a @ found) * np.sqrt(precision)
-        limit = TRIMMED_SD * max(1.0, MAD_TO_SD * float(np.median(away)))
+        limit = TRIMMED_SD * max(1.0, MAD_TO_SD * median(away))
         weight = np.where(away > limit, 0.0, precision)
     return np.asarray(found)
 

@@ -258,7 +258,7 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
         )
     except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
         raise ValueError(f"{path}: not a table ({str(error).strip()}); make it again") from None
-    if b"\t'" in raw or b"\n'" in raw:
+    if b"'" in raw and (b"\t'" in raw or b"\n'" in raw):
         for column in table.columns:
             if column.kind == "text" and column.name in frame:
                 frame[column.name] = frame[column.name].map(_uttered, na_action="ignore")
