@@ -214,7 +214,16 @@ def test_the_baseline_is_compared_with_nothing():
     assert row["baseline"]
     assert row["change"] == row["erbb2_change"] == row["reason"] == "baseline"
     assert np.isnan(row["ratio"])
+    assert pd.isna(row["cleared"])
     assert np.isnan(row["erbb2_ratio"])
+
+
+def test_the_fraction_by_mutations_stands_beside_the_others():
+    base = BASE()
+    given = {"mutation_fraction": 0.28, "mutation_low": 0.2, "mutation_high": 0.4}
+    row = tracked(replace(base, fraction=base.fraction | given)).loc["base"]
+    assert row[list(given)].tolist() == [0.28, 0.2, 0.4]
+    assert np.isnan(tracked(base).loc["base", "mutation_fraction"])
 
 
 def test_rows_come_by_day_whatever_the_order_given():
@@ -652,6 +661,7 @@ def test_a_fall_of_tumor_and_amplicon_alike_leaves_the_copies():
     assert row["erbb2_copies_change"] == "unchanged"
     assert row["amplicon_ratio_low"] < 1 < row["amplicon_ratio_high"]
     assert "ERBB2 and tumor fraction changed alike" in row["reason"]
+    assert not row["cleared"]
     assert row["p_decrease"] > 0.99
     assert row["p_decrease_30"] > 0.99
     assert row["erbb2_p_decrease_50"] > 0.9
@@ -660,6 +670,7 @@ def test_a_fall_of_tumor_and_amplicon_alike_leaves_the_copies():
 def test_what_is_not_seen_is_censored_at_the_limit_of_detection_of_this_sample():
     row = tracked(BASE(), point("later", 21, seed=9)).loc["later"]
     assert row["censored"]
+    assert row["cleared"]
     assert row["ratio_low"] == 0
     base = tracked(BASE()).loc["base"]
     for name in ("ratio_high", "fraction_ratio_high"):

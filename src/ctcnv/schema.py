@@ -437,6 +437,10 @@ TRACK = Table(
         Column("fraction_low", "float", "lower 95 % bound", "fraction", nullable=True),
         Column("fraction_high", "float", "upper 95 % bound", "fraction", nullable=True),
         Column("lod", "float", "single-sample limit of detection", "fraction", nullable=True),
+        Column("mutation_fraction", "float", "tumor fraction by mutations alone, where they are "
+               "given", "fraction", nullable=True),
+        Column("mutation_low", "float", "lower 95 % bound", "fraction", nullable=True),
+        Column("mutation_high", "float", "upper 95 % bound", "fraction", nullable=True),
         Column("informed", "float", "tumor fraction informed by the patient's clearest profile",
                "fraction", nullable=True),
         Column("informed_low", "float", "lower 95 % bound", "fraction", nullable=True),
@@ -462,6 +466,9 @@ TRACK = Table(
         *_falls("", "share of DNA from tumor cells"),
         Column("censored", "bool", "whether the tumor is not seen in this sample: `ratio_high` is "
                "then at least its informed limit of detection over the baseline, `ratio_low` 0"),
+        Column("cleared", "bool", "whether the tumor that was seen at baseline is not seen in this "
+               "sample, which could not have seen less than `informed_lod`; empty at baseline and "
+               "where nothing can be compared", nullable=True),
         Column("fraction_ratio", "float", "tumor fraction over that of the baseline, with the "
                "doubt about the ploidy", "ratio", nullable=True),
         Column("fraction_ratio_low", "float", "lower 95 % bound", "ratio", nullable=True),

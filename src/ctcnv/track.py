@@ -597,6 +597,8 @@ def _row(
         "status": point.fraction["status"],
         "fraction": point.fraction["fraction"], "fraction_low": point.fraction["low"],
         "fraction_high": point.fraction["high"], "lod": point.fraction["lod"],
+        **{name: point.fraction.get(name, NAN)
+           for name in ("mutation_fraction", "mutation_low", "mutation_high")},
         "informed": informed[1], "informed_low": informed[0], "informed_high": informed[2],
         "informed_p": NAN if found is None else found.p_value,
         "informed_lob": limits[0], "informed_lod": limits[1],
@@ -604,6 +606,7 @@ def _row(
         "profile_p": NAN if found is None else found.profile_p,
         "ratio": ratio[1], "ratio_low": ratio[0], "ratio_high": ratio[2],
         **falls(spread), "censored": censored,
+        "cleared": pd.NA if spread is None or changed else unseen,
         "fraction_ratio": fractions[1], "fraction_ratio_low": fractions[0],
         "fraction_ratio_high": fractions[2],
         **dict.fromkeys(("vaf", "vaf_low", "vaf_high", "vaf_ratio", "vaf_ratio_low",

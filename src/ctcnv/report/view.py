@@ -339,6 +339,8 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
         lines.append((words.sentence(reason_of(row, "change")) or "Reason not known.", ""))
     else:
         lines.append((_from_to(lead(timeline).track, row), ""))
+    if known(row["cleared"]) and row["cleared"]:
+        lines.append((f"Cleared: no tumor seen, {could_have_seen(row)}", ""))
     sure = fall_line(row)
     lines += [(sure, "")] if sure else []
     word_erbb2, ratio, bounds = change(row, "erbb2_")
