@@ -75,19 +75,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--kills", type=int, default=12, help="at most")
-    parser.add_argument("--longest", type=float, default=60, help="seconds before a kill, at most")
+    parser.add_argument(
+        "--longest", type=float, metavar="SECONDS",
+        help="before a kill, at most; default: as the undisturbed run took",
+    )  # fmt: skip
     args = parser.parse_args()
     chance, kills, read = random.Random(args.seed), 0, 0
     with tempfile.TemporaryDirectory() as temporary:
         calm, hard = Path(temporary) / "calm", Path(temporary) / "hard"
         for folder in (calm, hard):
             cohort(folder)
+        begun = time.monotonic()
         assert start(calm).wait() == 0
+        longest = args.longest or time.monotonic() - begun
         while True:
             start(hard, "--unlock").wait()
             run = start(hard)
             try:
-                limit = chance.uniform(5, args.longest) if kills < args.kills else None
+                limit = chance.uniform(5, longest) if kills < args.kills else None
                 code = run.wait(limit)
             except subprocess.TimeoutExpired:
                 os.killpg(run.pid, signal.SIGKILL)

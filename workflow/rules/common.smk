@@ -204,7 +204,7 @@ def listed(folder):
     """The names in a folder; nothing when it is not there."""
     try:
         return frozenset(os.listdir(folder))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return frozenset()
 
 
