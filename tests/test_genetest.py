@@ -390,6 +390,19 @@ def test_seven_copies_are_amplified_in_a_diploid_tumor_and_not_in_a_tetraploid_o
         assert row["call"] == call
 
 
+@pytest.mark.parametrize("fraction", [0.02, 0.3, 0.9])
+@pytest.mark.parametrize("copies", [110, 220])
+def test_nothing_bounds_the_copies_of_a_gene(copies, fraction):
+    """As many as HCC1954 has, up to a ratio of 99."""
+    level = float(ratio_of(copies, fraction, 2.0))
+    row = fine_call(fine((250, 300, level)), fraction_result(fraction))
+    assert row["call"] == "amplified"
+    assert row["focal"]
+    assert row["copies"] == pytest.approx(copies, rel=0.03)
+    assert row["copies_low"] <= copies <= row["copies_high"]
+    assert row["width"] == 50 * FINE
+
+
 def test_an_undetected_tumor_has_no_lower_bound_of_a_loss():
     nothing = fraction_result(status="not_detected", p_tumor=0.2)
     row = called(amplified(5, 0.5), nothing)
