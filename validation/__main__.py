@@ -202,9 +202,10 @@ Much of this is not a blind test, and must be read so:
   was then made 0.2 on samples with other seeds (92, 94). The sixth time (20261130) is below:
   targets, grid, gains of 17q, ploidy and variants on chromosome 17 alone. Narrow amplicons and
   unchanged genes, where that setting plays no part, and plain libraries are of the fifth time; so
-  are the whole genomes of TF 0.05, those 86 of the 119 that were kept, called anew. The other
-  whole genomes were too many for one sitting and are of the fourth time, by the rules before: the
-  new ones turn calls into indeterminate and nothing else.
+  are the whole genomes of TF 0.05, those 86 of the 119 that were kept, called anew. Of whole
+  genomes with 110 and 220 copies the first ten were drawn, all of 110. The other whole genomes
+  were too many for one sitting and are of the fourth time, by the rules before: the new ones turn
+  calls into indeterminate and nothing else.
 """
 
 

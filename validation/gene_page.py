@@ -108,8 +108,9 @@ def _intervals(rows: pd.DataFrame) -> list[str]:
         ]
     high = rows[rows["set"] == "high whole"]
     if len(high):
+        copies = " and ".join(f"{number:g}" for number in sorted(high["erbb2"].unique()))
         lines.append(
-            f"- whole genomes, 110 and 220 copies in 500 kb: amplified "
+            f"- whole genomes, {copies} copies in 500 kb: amplified "
             f"{_share(high['call'] == 'amplified')}, copies with the true fraction hold "
             f"{_share(high['known_copies_held'])}, with the estimated one "
             f"{_share(high['copies_held'])}"
