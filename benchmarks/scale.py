@@ -199,7 +199,11 @@ def draw(found: pd.DataFrame, path: Path) -> None:
             axes.plot(found["samples"], found[f"{name}_{part}"], marker=marker, label=label)
         axes.axhline(limit, color="grey", linestyle=":", label="limit of a dry run of 10,000")
         axes.set(xscale="log", yscale="log", xlabel="samples")
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,.0f}")
+            axis.set_minor_formatter("")
         axes.spines[["top", "right"]].set_visible(False)
+    memory.set_yticks([100, 200, 400, 1000])
     seconds.set_ylabel("seconds of a core")
     memory.set_ylabel("memory (MB)")
     seconds.legend(frameon=False, fontsize=8)
