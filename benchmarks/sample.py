@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pysam
 import yaml
 
 from benchmarks import processes
@@ -28,6 +29,8 @@ MB = 1_000_000
 ISOCHORE_BP = 100_000
 #: Fragments of a sample: a 167th of the genome's 3.1 Gb is 18.5 million for 1x.
 DEPTHS = {"0.1x": 1_850_000, "1x": 18_500_000}
+#: What simulating was to reach.
+READS_A_SECOND = 500_000
 TUMOR = Tumor(
     (
         Segment("chr8", 45 * MB, 145 * MB, 3), Segment("chr17", 0, 22 * MB, 1),
@@ -86,6 +89,15 @@ def write_counts(work: Path, *, normals: int) -> None:
         tables.write(path, COUNTS, table, meta=meta)
 
 
+def reads_below(folder: Path) -> int:
+    """Reads of all BAMs of a simulation."""
+    found = 0
+    for path in sorted(folder.glob("bams/*.bam")):
+        with pysam.AlignmentFile(str(path)) as opened:
+            found += opened.mapped + opened.unmapped
+    return found
+
+
 def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
     """One row per step: what it took, and its limit."""
     work.mkdir(parents=True, exist_ok=True)
@@ -108,6 +120,13 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
 
     none = float("nan")
     add("ctcnv --help", [*own, "--help"], repeats, ("wall", 0.4, none))
+    made = work / "simulated"
+    add("simulate",
+        [*own, "simulate", "--quiet", "--output", str(made), "--seed", "1", "--normals", "0",
+         "--fragments", "500000"], 1, ("cpu", none, none))  # fmt: skip
+    reads = reads_below(made)
+    rows[-1] |= {"step": f"simulate, {reads / MB:.1f} M reads",
+                 "limit": round(reads / READS_A_SECOND, 1)}  # fmt: skip
     add("bins, hg38 at 10 kb",
         [*own, "bins", "--quiet", "--fasta", str(fasta), "--output", bins, "--output-genes", genes,
          *config], 1, ("wall", 60, none))  # fmt: skip

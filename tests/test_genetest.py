@@ -366,9 +366,7 @@ def test_a_change_beside_that_may_reach_the_gene_is_no_proof_that_the_gene_is_un
 
 
 def test_atoms_of_which_the_gene_has_less_than_half_need_not_be_in_its_amplicon():
-    place = genetest.Place.of(
-        genetest._chromosome(profile_of(fine(), atom_bp=FINE), "chr17"), SMALL.iloc[0].to_dict()
-    )
+    place = genetest._places(profile_of(fine(), atom_bp=FINE), SMALL)[0]
     assert place.core == (268, 274)
     assert place.inner == (269, 273)
     moved = place.without((100, 150))

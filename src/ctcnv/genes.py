@@ -165,7 +165,6 @@ def _row(
     if cells.status == "failed":
         return row | {"call": "failed", "reason": "the sample could not be analysed"}
     detected = cells.status == "detected"
-    low, middle, high = copies_interval(cells, m.nodes, normal)
     significant = m.p_value <= settings.false_positive and (
         gene["gene"] == FIRST or q_value <= settings.false_discovery
     )
@@ -176,6 +175,9 @@ def _row(
         row |= _shape(m.not_altered())
     row["p_amplified"] = probability_amplified(cells, m, settings=settings)
     row["detectable_copies"] = detectable_copies(cells, m)
+    low = middle = high = NAN
+    if detected or (significant and m.z > 0):
+        low, middle, high = copies_interval(cells, m.nodes, normal)
     if detected:
         row |= {"copies": middle, "copies_low": low, "copies_high": high}
         row["arm_copies"] = copies_interval(cells, np.array([m.arm_ratio]), normal)[1]

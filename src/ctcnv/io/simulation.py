@@ -1,13 +1,14 @@
 """Write simulated plasma: genome, BAMs with index, or counts; sample sheet, configuration, truth.
 
-Every record of a BAM has the same size, so a whole library is one structured array that is turned
+Every record of a BAM has the same size, so many of them are one structured array that is turned
 into bytes at once (SAM specification, section 4). The same input gives the same bytes.
 """
 
 from __future__ import annotations
 
+import itertools
 import struct
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,9 @@ _RECORD = np.dtype(
 
 #: Bytes of data in a block of BGZF, its header before the size, and the block at the end.
 _BLOCK = 0xFF00
+#: Records that are made at a time: a whole number of blocks of any record, and few enough that
+#: memory is used again.
+_PIECE = _BLOCK
 _BLOCK_HEADER = bytes.fromhex("1f8b08040000000000ff060042430200")
 _END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -210,16 +214,16 @@ def bam_path(folder: Path, sample: Sample) -> Path:
 def write_bam(path: Path, genome: Genome, fragments: Fragments) -> int:
     """Write fragments as a sorted BAM with its index beside it; give the number of reads."""
     # The name of the index is that of the BAM it belongs to, so both are made under their own.
-    aligned = _aligned(genome, fragments)
     unaligned = _unaligned(fragments.unmapped, first_name=len(fragments.start))
     with tables.replacing(path) as temporary:
         with temporary.open("wb") as handle:
-            for block in _compressed([_header(genome), aligned, unaligned]):
+            for block in _compressed([_header(genome)], _aligned(genome, fragments), [unaligned]):
                 handle.write(block)
         index = path.with_name(f"{path.name}.bai")
         with tables.replacing(index) as temporary_index:
             pysam.index("-o", str(temporary_index), str(temporary))
-    return (len(aligned) + len(unaligned)) // _RECORD.itemsize
+    pairs = len(fragments.start) + fragments.unmapped
+    return 2 * pairs + len(fragments.again_start)
 
 
 def _header(genome: Genome) -> bytes:
@@ -234,8 +238,8 @@ def _header(genome: Genome) -> bytes:
     return b"".join(parts)
 
 
-def _aligned(genome: Genome, fragments: Fragments) -> bytes:
-    """The records of the aligned reads, sorted by position."""
+def _aligned(genome: Genome, fragments: Fragments) -> Iterator[bytes]:
+    """The records of the aligned reads, sorted by position, ``_PIECE`` at a time."""
     left = fragments.start
     right = left + fragments.length - READ_BP
     n, again = len(left), fragments.again_of
@@ -255,23 +259,25 @@ def _aligned(genome: Genome, fragments: Fragments) -> bytes:
     )
     pair = np.concatenate([np.arange(n), np.arange(n), again])
     order = np.argsort(position, kind="stable")
-    position, pair = position[order], pair[order]
-
-    record = _blank(len(order))
-    chrom = np.searchsorted(genome.offsets, position, side="right") - 1
-    mate = mate[order]
-    mate_chrom = np.searchsorted(genome.offsets, mate, side="right") - 1
-    record["ref"], record["next_ref"] = chrom, mate_chrom
-    record["pos"] = position - genome.offsets[chrom]
-    record["next_pos"] = mate - genome.offsets[mate_chrom]
-    record["bin"] = _index_bin(record["pos"])
-    record["mapq"] = fragments.mapq[pair]
-    record["flag"] = flag[order]
-    record["template"] = template[order]
-    record["name"][:, :_NAME_DIGITS] = _digits(names[pair])
-    bases = np.lib.stride_tricks.sliding_window_view(genome.codes, READ_BP)[position]
-    record["seq"] = (bases[:, 0::2] << 4) | bases[:, 1::2]
-    return record.tobytes()
+    reads = np.lib.stride_tricks.sliding_window_view(genome.codes, READ_BP)
+    for begin in range(0, len(order), _PIECE):
+        part = order[begin : begin + _PIECE]
+        record = _blank(len(part))
+        here, there, of = position[part], mate[part], pair[part]
+        chrom, mate_chrom = (
+            np.searchsorted(genome.offsets, place, side="right") - 1 for place in (here, there)
+        )
+        record["ref"], record["next_ref"] = chrom, mate_chrom
+        record["pos"] = here - genome.offsets[chrom]
+        record["next_pos"] = there - genome.offsets[mate_chrom]
+        record["bin"] = _index_bin(record["pos"])
+        record["mapq"] = fragments.mapq[of]
+        record["flag"] = flag[part]
+        record["template"] = template[part]
+        record["name"][:, :_NAME_DIGITS] = _digits(names[of])
+        bases = reads[here]
+        record["seq"] = (bases[:, 0::2] << 4) | bases[:, 1::2]
+        yield record.tobytes()
 
 
 def _unaligned(n: int, *, first_name: int) -> bytes:
@@ -317,12 +323,12 @@ def _index_bin(position: NDArray[np.int32]) -> NDArray[np.int64]:
     return found
 
 
-def _compressed(parts: Iterable[bytes]) -> Iterable[bytes]:
+def _compressed(*parts: Iterable[bytes]) -> Iterator[bytes]:
     """The parts as BGZF blocks, the empty one at the end included.
 
     The fastest level: random bases hardly get smaller with more work.
     """
-    for part in parts:
+    for part in itertools.chain(*parts):
         for begin in range(0, len(part), _BLOCK):
             data = part[begin : begin + _BLOCK]
             packed = deflate.deflate_compress(data, 1)
