@@ -330,7 +330,8 @@ def _genes(profile, point, copies, events, scale, tumor):
                 call = "amplified" if found > AMPLIFIED else "gained" if z > 0 else "lost"
             row |= {"copies": max(found, 0.0), "copies_low": max(found - spread, 0.0),
                     "copies_high": found + spread if f > 0.05 else NAN, "arm_copies": 2.0,
-                    "rest_ratio": 1.0, "reference_ratio": max(found, 0.1) / 2, "call": call,
+                    "rest_ratio": 1.0, "reference_ratio": max(found, 0.1) / 2,
+                    "centromere_ratio": max(found, 0.1) / 2, "call": call,
                     "p_amplified": float(found > AMPLIFIED),
                     "detectable_copies": 2 + 12 * sd / f,
                     "focal": (truth == copies and copies != 2) if far else None,

@@ -111,7 +111,8 @@ def test_config_schema_and_model_have_the_same_keys(repo_root: Path) -> None:
     path = repo_root / "workflow" / "schemas" / "config.schema.yaml"
     schema = yaml.safe_load(path.read_text())
     assert list(config) == list(schema["properties"]) == schema["required"]
-    assert set(config) - set(SECTIONS) == {"samples", "rules", "sites", "clinical", "reference"}
+    own = {"samples", "rules", "sites", "clinical", "treatments", "reference"}
+    assert set(config) - set(SECTIONS) == own
     for section, kind in SECTIONS.items():
         described = schema["properties"][section]
         keys = list(config[section])

@@ -298,6 +298,23 @@ def test_atoms_that_are_left_out_change_only_the_numbers_of_atoms():
 # --- copies ---
 
 
+def test_copies_over_the_centromere_are_those_over_the_windows_near_it():
+    # the centromere is at 25 Mb: atoms 30 to 69 lie within 10 Mb; 3 copies of 0.2 are 1.1
+    levels = amplified(3, 3.0)
+    levels[30:70] = 1.1
+    row = called(levels)
+    assert row["centromere_ratio"] == pytest.approx(row["copies"] / 3, rel=0.01)
+    # those of 41 more atoms count for the rest of the chromosome
+    assert row["centromere_ratio"] < row["reference_ratio"]
+    wide = flat()
+    wide[66:96] = 1.6  # an amplicon that begins among them: the others have two copies
+    row = called(wide)
+    assert row["width"] == pytest.approx(30 * ATOM, rel=0.1)
+    assert row["centromere_ratio"] == pytest.approx(row["copies"] / 2, rel=0.02)
+    levels[30:70] = np.nan
+    assert np.isnan(called(levels)["centromere_ratio"])
+
+
 def test_copies_of_a_known_fraction_by_hand():
     # pCN 6, T 0.2, P 2: 2 + 4/0.2 = 22
     row = called(amplified(3, 3.0), fraction_result(0.2, 2.0))

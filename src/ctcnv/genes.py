@@ -157,7 +157,7 @@ def _row(
         "pcn": normal * m.ratio, "pcn_low": normal * max(0.0, m.low) if m.n_bins else NAN,
         "pcn_high": normal * m.high, "z": m.z, "p_value": m.p_value, "q_value": q_value,
         "copies": NAN, "copies_low": NAN, "copies_high": NAN, "arm_copies": NAN,
-        "rest_ratio": m.rest_ratio, "reference_ratio": NAN,
+        "rest_ratio": m.rest_ratio, "reference_ratio": NAN, "centromere_ratio": NAN,
     }  # fmt: skip
     row |= _shape(m) | {"p_amplified": NAN, "detectable_copies": NAN}
     if m.n_bins == 0:
@@ -181,8 +181,9 @@ def _row(
     if detected:
         row |= {"copies": middle, "copies_low": low, "copies_high": high}
         row["arm_copies"] = copies_interval(cells, np.array([m.arm_ratio]), normal)[1]
-        rest = copies_interval(cells, np.array([m.rest_ratio]), normal)[1]
-        row["reference_ratio"] = middle / rest if rest > MIN_REFERENCE_COPIES else NAN
+        for key, ratio in (("reference_ratio", m.rest_ratio), ("centromere_ratio", m.near_ratio)):
+            of_reference = copies_interval(cells, np.array([ratio]), normal)[1]
+            row[key] = middle / of_reference if of_reference > MIN_REFERENCE_COPIES else NAN
     elif significant and m.z > 0:
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low

@@ -60,7 +60,8 @@ class Measured:
     over the extents; nodes : (41,) its quantiles at LEVELS; z, p_value : against healthy plasma;
     width, width_low, width_high : bp of the amplicon, None when it is not focal; p_focal :
     probability that the change is focal, NaN when there is none; focal : None when not told;
-    arm_ratio, rest_ratio : of the rest of the arm and of the chromosome; doubt : why the gene is
+    arm_ratio, rest_ratio, near_ratio : of the rest of the arm, of the chromosome, and of what lies
+    near its centromere; doubt : why the gene is
     neither changed nor unchanged for sure, None when it is; test : what an amplicon would have had
     to show; own : what the atoms show that every amplicon of the gene holds.
     """
@@ -83,6 +84,7 @@ class Measured:
     p_focal: float
     arm_ratio: float
     rest_ratio: float
+    near_ratio: float
     normal_copies: int
     doubt: str | None
     test: Test | None
@@ -141,8 +143,8 @@ class OwnAtoms:
 UNSEEN = Measured(
     core_bins=0, n_bins=0, observed=NAN, expected=NAN, core_ratio=NAN, ratio=NAN, low=NAN, high=NAN,
     nodes=np.full(len(LEVELS), NAN), z=NAN, p_value=NAN, width=None, width_low=None,
-    width_high=None, focal=None, p_focal=NAN, arm_ratio=NAN, rest_ratio=NAN, normal_copies=2,
-    doubt=None, test=None, own=None,
+    width_high=None, focal=None, p_focal=NAN, arm_ratio=NAN, rest_ratio=NAN, near_ratio=NAN,
+    normal_copies=2, doubt=None, test=None, own=None,
 )  # fmt: skip
 
 
@@ -197,7 +199,8 @@ class Place:
     """Where a gene lies: half-open ranges of atoms of a chromosome.
 
     core : the atoms it touches; inner : those of which it covers half or more, which an amplicon
-    must hold (core where there are none); arm : of its chromosome arm; filled : share of ``inner``
+    must hold (core where there are none); arm : of its chromosome arm; centromere : its middle, bp;
+    filled : share of ``inner``
     that the gene fills, None where it covers no atom by half.
     """
 
@@ -205,6 +208,7 @@ class Place:
     core: tuple[int, int]
     inner: tuple[int, int]
     arm: tuple[int, int]
+    centromere: int
     filled: float | None
 
     @classmethod
@@ -224,7 +228,8 @@ class Place:
         held = half - low
         filled = covered[held].sum() / (stop - begin)[held].sum() if len(half) else None
         # An atom across the centromere belongs to the arm of the gene that lies in it.
-        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)), filled)
+        return cls(on, (low, high), inner, (min(arm[0], low), max(arm[1], high)), centromere,
+                   filled)  # fmt: skip
 
     def without(self, stretch: tuple[int, int]) -> Place:
         """The same place when a stretch of atoms, not all of the gene, is taken out."""
@@ -234,6 +239,12 @@ class Place:
 
         core, inner, arm = ((moved(a), moved(b)) for a, b in (self.core, self.inner, self.arm))
         return replace(self, on=self.on.without(*stretch), core=core, inner=inner, arm=arm)
+
+    def near_centromere(self, flank_bp: int) -> tuple[int, int]:
+        """The atoms that lie within a distance of the centromere's middle."""
+        low = int(np.searchsorted(self.on.start, self.centromere - flank_bp))
+        high = int(np.searchsorted(self.on.end, self.centromere + flank_bp, side="right"))
+        return low, max(low, high)
 
     def window(self, flank_bp: int) -> tuple[int, int]:
         """The atoms of the arm within a distance of the gene."""
@@ -448,7 +459,9 @@ def _beside(
                          dispersion=dispersion, settings=settings)  # fmt: skip
     return replace(
         measured, arm_ratio=_outside(first.on, extent, first.arm),
-        rest_ratio=_outside(first.on, extent, (0, len(first.on.start))), test=test,
+        rest_ratio=_outside(first.on, extent, (0, len(first.on.start))),
+        near_ratio=_outside(first.on, extent, first.near_centromere(settings.centromere_bp)),
+        test=test,
     )  # fmt: skip
 
 
@@ -565,9 +578,10 @@ BISECTIONS = 42
 
 
 def _outside(on: Chromosome, extent: tuple[int, int], stretch: tuple[int, int]) -> float:
-    """Ratio of a stretch without an extent in it; NaN when nothing is left."""
-    o, e = (a - b for a, b in zip(on.sums(*stretch), on.sums(*extent), strict=True))
-    atoms = (stretch[1] - stretch[0]) - (extent[1] - extent[0])
+    """Ratio of a stretch without what an extent takes of it; NaN when nothing is left."""
+    low, high = (int(np.clip(end, *stretch)) for end in extent)
+    o, e = (a - b for a, b in zip(on.sums(*stretch), on.sums(low, high), strict=True))
+    atoms = (stretch[1] - stretch[0]) - (high - low)
     return o / e if atoms > 0 and e > 0 else NAN
 
 

@@ -296,6 +296,7 @@ class GenesSettings(Settings):
     false_neutral: Rate
     amplicon_bp: Natural
     germline: Rate
+    centromere_bp: Natural
 
 
 @dataclass(frozen=True, kw_only=True)

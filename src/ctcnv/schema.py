@@ -342,7 +342,7 @@ SOLUTIONS = Table(
 )  # fmt: skip
 
 GENES = Table(
-    "genes", 3,
+    "genes", 4,
     (
         Column("gene", "text", "gene symbol"),
         *_region(of="gene"),
@@ -369,6 +369,9 @@ GENES = Table(
         Column("reference_ratio", "float", "copies of the gene over copies of the rest of its "
                "chromosome: the sequencing counterpart of HER2/CEP17, corrected for tumor "
                "fraction", "ratio", nullable=True),
+        Column("centromere_ratio", "float", "copies of the gene over copies of the windows near "
+               "the centromere of its chromosome, where the probe of HER2/CEP17 lies", "ratio",
+               nullable=True),
         Column("width", "int", "width of the amplicon, posterior median; empty when the gene does "
                "not stand out", "bp", nullable=True),
         Column("width_low", "int", "lower 95 % bound", "bp", nullable=True),

@@ -96,6 +96,7 @@ def glossary() -> list[tuple[str, str]]:
         ("z", _meaning(GENES, "z")),
         ("Copies that would have been seen", _meaning(GENES, "detectable_copies")),
         ("Gene over rest of chromosome", _meaning(GENES, "reference_ratio")),
+        ("Gene over centromere", _meaning(GENES, "centromere_ratio")),
         ("Focal", _meaning(GENES, "focal")),
         ("Ratio to baseline", _meaning(TRACK, "ratio") + "; below 1 is a fall"),
         ("Excess plasma copies", _meaning(TRACK, "erbb2_ratio")),

@@ -170,6 +170,7 @@ def gene_table(point: Point) -> list[dict[str, Any]]:
             "copies": _with_bounds(row, "copies", words.copies),
             "arm": words.quantity(row["arm_copies"], words.copies),
             "reference": words.quantity(row["reference_ratio"], words.plasma_copies),
+            "near": words.quantity(row["centromere_ratio"], words.plasma_copies),
             "focal": focal,
             "width": _with_bounds(row, "width", words.megabases) if known(row["width"]) else absent,
             "detectable": words.quantity(row["detectable_copies"], words.copies,
