@@ -80,9 +80,10 @@ def sample_table(table: pd.DataFrame) -> str:
     """One row per step."""
     lines = ["| step | CPU s | wall s | peak MB | limit |", "|---|---:|---:|---:|---|"]
     for row in table.itertuples():
+        wall = "" if row.wall != row.wall else f"{row.wall:.2f}"
         memory = "" if row.limit_mb != row.limit_mb else f", {row.limit_mb:.0f} MB"
         lines.append(
-            f"| {row.step} | {row.cpu:.2f} | {row.wall:.2f} | {row.peak_mb:.0f} | "
+            f"| {row.step} | {row.cpu:.2f} | {wall} | {row.peak_mb:.0f} | "
             f"{row.limit:g} s {row.limit_of}{memory} |"
         )
     return "\n".join(lines)

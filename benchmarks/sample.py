@@ -17,7 +17,7 @@ import pandas as pd
 import pysam
 import yaml
 
-from benchmarks import processes
+from benchmarks import fraction_speed, processes
 from ctcnv.genome import BUILDS
 from ctcnv.io import tables
 from ctcnv.schema import COUNTS
@@ -156,7 +156,18 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
         words = [word for pair in given.items() for word in pair]
         add(f"call, {depth}", [*own, "call", "--quiet", *words, *config], 1 + repeats,
             ("cpu", 6, 500))  # fmt: skip
+    rows.append(fraction_alone(repeats))
     return pd.DataFrame(rows)
+
+
+def fraction_alone(repeats: int) -> dict[str, object]:
+    """The row of the tumor fraction alone: the first call of a process, without its start."""
+    found = fraction_speed.run(repeats).set_index("what")["measured"]
+    return {"step": f"fraction alone, {fraction_speed.WINDOWS:,} windows",
+            "cpu": found["first call, compiled code on disk"], "wall": float("nan"),
+            "peak_mb": found["peak memory, compiled code on disk"], "limit_of": "cpu",
+            "limit": fraction_speed.LIMIT_SECONDS, "limit_mb": fraction_speed.LIMIT_MB,
+            "load": os.getloadavg()[0]}  # fmt: skip
 
 
 def main() -> int:

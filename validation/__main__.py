@@ -197,15 +197,16 @@ Much of this is not a blind test, and must be read so:
   of 960 germline variants amplified. The rules for both were made on samples with other seeds (91
   to 93) after that; how wide a variant may be was chosen there by what it costs 60-kb amplicons.
   The fifth time (20261129, with 0.05 for `genes.germline`) no variant was amplified, the targets
-  were met in 195 and 199 of 200, and in 115 of 119 whole genomes of TF 0.05; the four were missed
-  with the true fraction, too, one of them because a variant had a posterior of 0.12. The setting
-  was then made 0.2 on samples with other seeds (92, 94). The sixth time (20261130) is below:
-  targets, grid, gains of 17q, ploidy and variants on chromosome 17 alone. Narrow amplicons and
-  unchanged genes, where that setting plays no part, and plain libraries are of the fifth time; so
-  are the whole genomes of TF 0.05, those 86 of the 119 that were kept, called anew. Of whole
-  genomes with 110 and 220 copies the first ten were drawn, all of 110. The other whole genomes
-  were too many for one sitting and are of the fourth time, by the rules before: the new ones turn
-  calls into indeterminate and nothing else.
+  were met in 195 and 199 of 200, and in 115 of 119 whole genomes of TF 0.05. The setting was then
+  made 0.2 on samples with other seeds (92, 94). The sixth time (20261130) is below; narrow
+  amplicons and unchanged genes, where that setting plays no part, and plain libraries are of the
+  fifth time. Of whole genomes of TF 0.05 at 0.1x the sixth time amplified 90 of 100, which with
+  those of the fifth are 205 of 219, 93.6 % (89.5-96.5 %): the target of 95 % is met where the
+  fraction is known and libraries have as many fragments at ERBB2 as elsewhere, not for sure here.
+  The ten were missed with the true fraction, too: five have too few fragments by chance (the true
+  amplicon lies 3.5 to 4.9 standard deviations high, the median of all 7.1), in three a germline
+  variant is not excluded, in two a stretch beside the gene explains the counts as well. Nothing
+  was changed after it.
 """
 
 
