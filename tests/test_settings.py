@@ -156,8 +156,10 @@ def test_a_section_that_holds_no_keys_is_refused(tmp_path, text):
         parsed("--config", str(path))
 
 
-def test_a_wrong_flag_is_told_with_its_source(tmp_path):
+def test_a_wrong_flag_is_named_and_not_the_config_that_it_overrules(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(json.dumps({"track": TRACK}))
-    with pytest.raises(ValueError, match=r"config.yaml: track.window_days is 'x'; expected int"):
+    with pytest.raises(ValueError, match=r"^--track-window-days is 'x'; expected int"):
         parsed("--config", str(path), "--track-window-days", "x")
+    with pytest.raises(ValueError, match=r"^--track-no-change is '0'; expected more than 0$"):
+        parsed("--config", str(path), "--track-no-change", "0")

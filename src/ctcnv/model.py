@@ -71,9 +71,13 @@ class Settings:
     rising: ClassVar[tuple[tuple[str, str], ...]] = ()
 
     @classmethod
-    def from_mapping(cls, values: Mapping[str, Any], *, source: str, together: bool = True) -> Self:
+    def from_mapping(
+        cls, values: Mapping[str, Any], *, source: str, flags: Mapping[str, str] | None = None,
+        together: bool = True,
+    ) -> Self:  # fmt: skip
         """The section from a mapping; ValueError names source, section, key, value and remedy.
 
+        flags : of the keys that are from the command line and not from the source, the flag;
         together : whether what keys say together is looked at, too.
         """
         names = [field.name for field in dataclasses.fields(cls)]
@@ -84,12 +88,13 @@ class Settings:
                 )
         hints = get_type_hints(cls, include_extras=True)
         checked = {}
+        where = {name: f"{source}: {cls.section}.{name}" for name in names} | dict(flags or {})
         for name in names:
             if name not in values:
                 raise ValueError(
                     f"{source}: {cls.section}.{name} is missing; copy it from config/config.yaml"
                 )
-            checked[name] = _checked(values[name], hints[name], f"{source}: {cls.section}.{name}")
+            checked[name] = _checked(values[name], hints[name], where[name])
         made = cls(**checked)
         if together:
             for problem in made.problems().values():

@@ -36,6 +36,7 @@ def flag(section: str, key: str) -> str:
 def settings(args: argparse.Namespace, kind: type[S]) -> S:
     """The section from ``--config`` and its flags; a flag wins."""
     values: dict[str, Any] = {}
+    flags: dict[str, str] = {}
     source = "command line"
     if args.config is not None:
         if not hasattr(args, "config_read"):  # once for all sections
@@ -49,11 +50,12 @@ def settings(args: argparse.Namespace, kind: type[S]) -> S:
         given = getattr(args, f"{kind.section}_{field.name}")
         if given is not None:
             values[field.name] = given
+            flags[field.name] = flag(kind.section, field.name)
     if not values:
         raise ValueError(
             f"no settings for {kind.section!r}: pass --config config/config.yaml or its flags"
         )
-    return kind.from_mapping(values, source=source)
+    return kind.from_mapping(values, source=source, flags=flags)
 
 
 def read_config(path: Path) -> Mapping[str, Any]:
