@@ -157,7 +157,7 @@ def test_solutions_of_next_to_no_weight_are_left_out():
 def test_where_the_data_say_nothing_the_posterior_is_the_prior(monkeypatch):
     """The fraction is log-uniform, the ploidy that of the kinds, and the Bayes factor is 1."""
 
-    def prior_only(seen, fraction, ploidy, *, share, settings):
+    def prior_only(seen, fraction, ploidy, *, share, settings, parts):
         one = logsumexp([kind.log_ploidy(ploidy) for kind in kinds(settings)], axis=0)
         return np.tile(one, (len(share), 1))
 
@@ -282,7 +282,7 @@ def test_the_mass_is_the_mean_over_resampled_chromosomes(monkeypatch):
     """One chromosome is for 0.2 by 30, the other for 0.4 by 40: the sum is sure of 0.4, but with
     gamma numbers of shape 1, 30*g > 40*h has the chance 1 / (1 + 40/30) = 3/7."""
 
-    def two_voices(seen, fraction, ploidy, *, share, settings):
+    def two_voices(seen, fraction, ploidy, *, share, settings, parts):
         low, high = (np.exp(-(((fraction - middle) / 0.05) ** 2)) for middle in (0.2, 0.4))
         return share[:, :1] * 30 * low + share[:, 1:] * 40 * high
 

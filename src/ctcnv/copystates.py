@@ -8,6 +8,7 @@ known.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,8 @@ SUBCLONAL_FACTORS = (1 / 3, 3.0)
 #: not known; with quarters only, other parts were better explained by a finer scale: more copies of
 #: less tumor DNA.
 PARTS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+#: Fewer of them, for a likelihood that is made so wide that it cannot tell more apart.
+COARSE_PARTS = (1 / 3, 2 / 3)
 #: Copies up to which parts are kept: above they are rare, and the tail meets them.
 SUBCLONAL_COPIES = 7
 #: Copies that a region may have gained or lost before the genome was doubled.
@@ -115,15 +118,15 @@ def doubled_prior(copies: Array, *, base: float, decay: float, no_copy_weight: f
     return np.asarray(prior * np.where(copies < 1, no_copy_weight, 1.0))
 
 
-def states(max_copies: int) -> Array:
-    """Whole copies 0..max, then ``PARTS`` between k and k + 1 for each k below
+def states(max_copies: int, parts: Sequence[float] = PARTS) -> Array:
+    """Whole copies 0..max, then the parts between k and k + 1 for each k below
     ``SUBCLONAL_COPIES`` and the highest state."""
     whole = np.arange(max_copies + 1.0)
     below = whole[: min(SUBCLONAL_COPIES, max_copies)]
-    return np.concatenate([whole, (below[:, None] + np.array(PARTS)).ravel()])
+    return np.concatenate([whole, (below[:, None] + np.array(parts)).ravel()])
 
 
-def with_subclones(prior: Array, *, base: float, share: float) -> Array:
+def with_subclones(prior: Array, *, base: float, share: float, parts: int = len(PARTS)) -> Array:
     """Prior of ``states`` from that of the whole copies 0..max.
 
     Every event, a step away from ``base``, is one that not all cells have with the chance
@@ -135,8 +138,7 @@ def with_subclones(prior: Array, *, base: float, share: float) -> Array:
     further = np.where(np.abs(k - base) > np.abs(k + 1 - base), k, k + 1)
     further[0] = 0  # less than one copy is as rare as none
     clonal = prior * np.where(whole == base, 1.0, 1 - share)
-    parts = np.repeat(share * prior[further] / len(PARTS), len(PARTS))
-    return np.concatenate([clonal, parts])
+    return np.concatenate([clonal, np.repeat(share * prior[further] / parts, parts)])
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,9 @@ class Genomes:
     log_weight: Array
 
 
-def genomes(ploidy: Array, *, settings: FractionSettings) -> Genomes:
+def genomes(
+    ploidy: Array, *, settings: FractionSettings, parts: Sequence[float] = PARTS
+) -> Genomes:
     """Every sort of genome at these ploidies, (cells,): kind, commonest copies, how rearranged, how
     much of it subclonal.
     """
@@ -158,7 +162,7 @@ def genomes(ploidy: Array, *, settings: FractionSettings) -> Genomes:
         for base in kind.bases:
             sorts = [
                 _prior_of(base, factor * settings.step_decay, part * settings.subclonal_share,
-                          settings=settings)
+                          len(parts), settings=settings)
                 for factor, part in itertools.product(DECAY_FACTORS, SUBCLONAL_FACTORS)
             ]  # fmt: skip
             priors += sorts
@@ -167,7 +171,9 @@ def genomes(ploidy: Array, *, settings: FractionSettings) -> Genomes:
     return Genomes(np.stack(priors), np.stack(log_weights))
 
 
-def _prior_of(base: Base, decay: float, share: float, *, settings: FractionSettings) -> Array:
+def _prior_of(
+    base: Base, decay: float, share: float, parts: int, *, settings: FractionSettings
+) -> Array:
     """Prior of ``states`` around a base, with a share of the events subclonal."""
     copies, rare = np.arange(settings.max_copies + 1.0), settings.no_copy_weight
     if base.doubled:
@@ -175,7 +181,7 @@ def _prior_of(base: Base, decay: float, share: float, *, settings: FractionSetti
     else:
         whole = state_prior(copies, base=np.array([base.copies]), decay=decay,
                             no_copy_weight=rare)[0]  # fmt: skip
-    return with_subclones(whole, base=base.copies, share=share)
+    return with_subclones(whole, base=base.copies, share=share, parts=parts)
 
 
 def changes(seen: Evidence, *, breakpoints: float, centromere: float) -> Array:

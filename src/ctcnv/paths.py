@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ctcnv.blocks import LOWEST_RATIO, Blocks, cubic
 from ctcnv.compiled import compiled, compiled_sums
-from ctcnv.copystates import genomes, states
+from ctcnv.copystates import PARTS, genomes, states
 from ctcnv.mixture import ratio_of
 from ctcnv.model import FractionSettings
 
@@ -32,18 +34,20 @@ LOG_SMALLEST = -700.0
 
 
 def log_evidence(
-    seen: Blocks, fraction: Array, ploidy: Array, *, share: Array, settings: FractionSettings
-) -> Array:
+    seen: Blocks, fraction: Array, ploidy: Array, *, share: Array, settings: FractionSettings,
+    parts: Sequence[float] = PARTS,
+) -> Array:  # fmt: skip
     """Log of likelihood times prior of the ploidy, relative to no tumor, (draws, cells).
 
     fraction, ploidy : (cells,). share : (draws, chromosomes) how often each chromosome counts; with
-    ones the log evidence is that of the sample. Summed over the sorts k of genomes
-    (``copystates.genomes``), each with its weight w and what chromosome c says of it:
+    ones the log evidence is that of the sample. parts : of a copy, as for ``states``. Summed over
+    the sorts k of genomes (``copystates.genomes``), each with its weight w and what chromosome c
+    says of it:
 
         log sum over k of w_k * exp(sum over c of share_c * (l_kc - l_c of no tumor))
     """
-    sorts = genomes(ploidy, settings=settings)
-    copies = states(settings.max_copies)
+    sorts = genomes(ploidy, settings=settings, parts=parts)
+    copies = states(settings.max_copies, parts)
     ratio = ratio_of(copies[None, :], fraction[:, None], ploidy[:, None])
     place = (np.sqrt(np.maximum(ratio, LOWEST_RATIO)) - seen.origin) / seen.step
     none, weighs = seen.log_of_none(), np.ascontiguousarray(share.T)
