@@ -10,9 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from ctcnv.detection import LOB_CENTILE
 from ctcnv.io import tables
 from ctcnv.schema import DISPERSION, DONORS, PON_GENES
 from validation.page import rate
+
+#: p-value of a score at the limit of blank (``detection.LOB_CENTILE``).
+BLANK = 1 - LOB_CENTILE
 
 
 def table(results: Path, *, level: float) -> pd.DataFrame:
@@ -37,11 +41,12 @@ def table(results: Path, *, level: float) -> pd.DataFrame:
 
 
 def together(results: Path, others: pd.DataFrame, *, level: float) -> str:
-    """One line: the donors of ``results`` and those of ``validation.donors``."""
+    """The donors of ``results`` and those of ``validation.donors``: how many lie beyond the level
+    of a call, and beyond the limit of blank, which 5 % of healthy plasma are to exceed."""
     donors = tables.read(results / "reference" / "pon.donors.tsv", DONORS).frame
     p = pd.concat([donors["p_value"], pd.to_numeric(others["p_value"], errors="coerce")]).dropna()
-    return (f"Both sets of donors, p <= {level:g}: {rate(int((p <= level).sum()), len(p))}; "
-            f"asked for was {level:.0%}.\n")  # fmt: skip
+    found = [f"{rate(int((p <= at).sum()), len(p))} with p <= {at:g}" for at in (level, BLANK)]
+    return f"Both sets of donors: {found[0]}, {found[1]}.\n"
 
 
 def dispersion(results: Path) -> pd.DataFrame:
