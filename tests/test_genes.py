@@ -15,7 +15,6 @@ from ctcnv import fraction as fraction_step
 from ctcnv import genes as step
 from ctcnv import genetest
 from ctcnv.dispersion import Dispersion
-from ctcnv.extents import Chromosome
 from ctcnv.fraction import FractionResult
 from ctcnv.genes import Cells
 from ctcnv.mixture import copies_of, ratio_of
@@ -119,7 +118,7 @@ def test_extents_hold_the_gene_within_arm_and_width(low, width, most):
     end = start + ATOM
     core = (low, min(166, low + width))
     arm = (0, 50) if core[1] <= 50 else (min(50, low), 166)
-    found = genetest.tested_extents(start, end, core, arm, most)
+    found = pairs_of(genetest.tested_extents(start, end, core, arm, most))
     assert found[0] == core
     assert len(set(found)) == len(found)
     for a, b in found[1:]:
@@ -127,10 +126,15 @@ def test_extents_hold_the_gene_within_arm_and_width(low, width, most):
         assert end[b - 1] - start[a] <= most
 
 
-def test_extents_grow_to_both_sides_and_to_each_alone():
+def pairs_of(extents):
+    low, high = extents
+    return list(zip(low.tolist(), high.tolist(), strict=True))
+
+
+def test_extents_have_every_pair_of_a_left_and_a_right_end():
     start = np.arange(100) * ATOM
-    found = genetest.tested_extents(start, start + ATOM, (50, 52), (0, 100), 9 * ATOM)
-    assert found == [(50, 52), (49, 53), (48, 52), (50, 54), (48, 54), (46, 52), (50, 56)]
+    found = pairs_of(genetest.tested_extents(start, start + ATOM, (50, 52), (0, 100), 9 * ATOM))
+    assert found == [(a, b) for a in (50, 49, 48, 46) for b in (52, 53, 54, 56) if b - a <= 9]
 
 
 @pytest.mark.parametrize("atom_bp", [1_000_000, 5_000_000])
@@ -168,25 +172,46 @@ def test_p_values_without_over_dispersion_are_poisson(observed):
     assert found[0] == pytest.approx(wanted, rel=1e-4)
 
 
-def extents_of(*pairs):
-    """Correlation of ranges of atoms of 100 fragments."""
-    start = np.arange(50) * ATOM
-    on = Chromosome.of(start, start + ATOM, np.zeros(50), np.full(50, 100.0), np.full(50, 2))
-    return genetest.overlaps(on, list(pairs))
+def worth(pairs, false_positive=0.002):
+    low, high = (tuple(side) for side in zip(*pairs, strict=True))
+    return genetest.equivalent_tests(low, high, false_positive)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(25, 50)), min_size=1, max_size=10))
 def test_tests_are_worth_between_one_and_all_of_them(pairs):
-    found = genetest.effective_tests(extents_of(*pairs))
-    assert 1 - 1e-9 <= found <= len(pairs) + 1e-9
+    assert 1 <= worth(pairs) <= len(pairs)
 
 
 def test_tests_of_the_same_counts_are_one_test():
-    assert genetest.effective_tests(extents_of(*[(10, 30)] * 6)) == pytest.approx(1, abs=0.01)
+    assert worth([(10, 30)] * 6) == pytest.approx(1)
+
+
+def test_two_tests_are_worth_what_bivariate_normals_say():
+    """P(z1 > c or z2 > c) = 2 * P(z > c) - P(both > c), correlation 1/sqrt(2)."""
+    found = worth([(10, 20), (10, 30)], 0.02)
+    c = scipy.stats.norm.isf(0.01 / found)
+    both = scipy.stats.multivariate_normal([0, 0], [[1, 0.5**0.5], [0.5**0.5, 1]])
+    assert found == pytest.approx(2 - both.cdf([-c, -c]) / scipy.stats.norm.sf(c), abs=0.02)
+
+
+def test_tests_of_a_gene_are_worth_what_plain_draws_say():
+    """How often any of the tests of a gene is beyond the critical value in normal draws."""
+    start = np.arange(400) * 10_000
+    extents = genetest.tested_extents(start, start + 10_000, (100, 104), (0, 400), 3_000_000)
+    rate, (low, high) = 0.02, extents
+    n = worth(pairs_of(extents), rate)
+    walk = np.cumsum(np.random.default_rng(5).standard_normal((40_000, 401)), axis=1)
+    beyond = (walk[:, high] - walk[:, low]) / np.sqrt(high - low) > scipy.stats.norm.isf(
+        rate / 2 / n
+    )
+    assert len(low) > 60
+    # 40,000 draws at one per cent: 400 +- 20; the number of tests is known to some per cent
+    assert beyond.any(axis=1).mean() == pytest.approx(rate / 2, rel=0.15)
+    assert n < 0.6 * len(low)
 
 
 def test_ratios_correlate_by_what_their_ranges_share():
-    found = extents_of((20, 24), (10, 24), (20, 40))
+    found = genetest.overlaps(np.array([20, 10, 20]), np.array([24, 24, 40]))
     wanted = [[1, 4 / np.sqrt(4 * 14), 4 / np.sqrt(4 * 20)],
               [4 / np.sqrt(4 * 14), 1, 4 / np.sqrt(14 * 20)],
               [4 / np.sqrt(4 * 20), 4 / np.sqrt(14 * 20), 1]]  # fmt: skip

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincc, ndtr, ndtri
+from scipy.special import betainc, betaincc, ndtr, ndtri, xlog1py
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.extents import GERMLINE, Chromosome, Explained, explain
@@ -24,9 +25,12 @@ from ctcnv.schema import GENE_DOUBTS, chrom_key, numbered
 from ctcnv.segment import Z95
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
-#: Widths tried around a gene grow by this factor.
-GROWTH = 2
+#: Distances of the ends that are tried from the gene grow by this factor.
+GROWTH = 2.0
+#: Draws behind the number of tests that the tried ends are worth: known to a fortieth.
+TEST_DRAWS = 400
 #: A variance this small is Poisson for any count of a shallow library.
 TAU2_FLOOR = 1e-9
 #: Probabilities at which the posterior of a ratio is carried through to copies.
@@ -301,71 +305,88 @@ class _Tested:
 
 
 def _tested(place: Place, dispersion: Dispersion, settings: GenesSettings) -> _Tested:
-    """The smallest p-value of the tested extents, times the number of tests they are worth."""
+    """The smallest p-value of the tested extents, p, for the n independent tests they are worth:
+    1 - (1 - p)^n (Sidak 1967)."""
     on = place.on
-    extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
-    observed, expected, atoms = sums_of(on, extents)
+    low, high = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+    observed, expected, atoms = sums_of(on, low, high)
     ratios = observed / expected
     p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
-    n_tests = effective_tests(overlaps(on, extents))
-    p_value = float(min(1.0, p_values.min() * n_tests))
+    within = low - low.min(), high - low.min()
+    n_tests = equivalent_tests(*(tuple(side.tolist()) for side in within), settings.false_positive)
+    p_value = float(-np.expm1(xlog1py(n_tests, -p_values.min())))
     best = int(np.argmin(p_values)) if p_value <= settings.false_positive else 0
     sd = np.sqrt(dispersion.variance(expected[best], atoms[best]))
     return _Tested(p_value, float((ratios[best] - 1) / sd), n_tests)
 
 
-def sums_of(on: Chromosome, extents: list[tuple[int, int]]) -> tuple[Array, Array, Array]:
+def sums_of(on: Chromosome, low: Ints, high: Ints) -> tuple[Array, Array, Array]:
     """Observed and expected fragments and atoms of extents, each (m,)."""
-    sums = np.array([on.sums(*extent) for extent in extents])
-    return sums[:, 0], sums[:, 1], np.array([float(b - a) for a, b in extents])
+    return (on.observed[high] - on.observed[low], on.expected[high] - on.expected[low],
+            (high - low).astype(float))  # fmt: skip
 
 
 def tested_extents(
-    start: NDArray[np.int64],
-    end: NDArray[np.int64],
-    core: tuple[int, int],
-    arm: tuple[int, int],
-    max_bp: int,
-) -> list[tuple[int, int]]:
-    """The gene's own atoms, then ranges grown to both sides, to the left and to the right alone, as
-    far as the arm and the focal width reach.
+    start: Ints, end: Ints, core: tuple[int, int], arm: tuple[int, int], max_bp: int
+) -> tuple[Ints, Ints]:
+    """The gene's own atoms first, then every pair of a left and a right end at growing distances,
+    as far as the arm and the focal width reach.
 
-    start, end : (n,) of the chromosome's used atoms; ranges are half-open. A gene may lie anywhere
-    in its amplicon, and one at its end would be diluted by half in a symmetric range.
+    start, end : (n,) of the chromosome's used atoms.  Returns (m,) first atoms and (m,) those after
+    the last. A gene may lie anywhere in its amplicon; both ends are free, as one that grows to both
+    sides alike is diluted by up to a half.
     """
-    found = [core]
-    margin = max(1, (core[1] - core[0]) // 2)
-    while True:
-        before = len(found)
-        for left, right in ((1, 1), (2, 0), (0, 2)):
-            low = max(arm[0], core[0] - left * margin)
-            high = min(arm[1], core[1] + right * margin)
-            if (low, high) not in found and end[high - 1] - start[low] <= max_bp:
-                found.append((low, high))
-        if len(found) == before:
-            return found
-        margin *= GROWTH
+    smallest = max(1, (core[1] - core[0]) // 2)
+    steps = int(np.ceil(np.log(max(len(start) / smallest, 1.0)) / np.log(GROWTH))) + 1
+    margins = np.unique(np.round(smallest * GROWTH ** np.arange(steps)).astype(np.int64))
+    margins = np.concatenate([[0], margins])
+    lows = np.unique(np.maximum(arm[0], core[0] - margins))[::-1]
+    highs = np.unique(np.minimum(arm[1], core[1] + margins))
+    low, high = (side.ravel() for side in np.meshgrid(lows, highs, indexing="ij"))
+    focal = end[high - 1] - start[low] <= max_bp
+    focal[0] = True
+    return low[focal], high[focal]
 
 
-def overlaps(on: Chromosome, extents: list[tuple[int, int]]) -> Array:
-    """Correlation of the ratios of ranges that all hold the gene, (m, m): the fragments expected in
-    both, over the root of the product of those in each."""
-    low, high = np.array(extents).T
-    both = on.expected[np.minimum.outer(high, high)] - on.expected[np.maximum.outer(low, low)]
+def overlaps(low: Ints, high: Ints) -> Array:
+    """Correlation of the ratios of ranges that all hold the gene, (m, m): the atoms in both, over
+    the root of the product of those in each."""
+    both = np.minimum.outer(high, high) - np.maximum.outer(low, low)
     each = np.diagonal(both)
     return np.asarray(both / np.sqrt(np.outer(each, each)))
 
 
-def effective_tests(correlation: Array) -> float:
-    """How many independent tests correlated ones are worth (Nyholt 2004, Am J Hum Genet 74:765).
+@lru_cache(maxsize=1024)
+def equivalent_tests(low: tuple[int, ...], high: tuple[int, ...], false_positive: float) -> float:
+    """How many independent tests those of overlapping ranges are worth, at an error rate.
 
-    correlation : (m, m).  M_eff = 1 + (m - 1) * (1 - Var(eigenvalues)/m).
+    low, high : (m,) ranges of atoms that all hold the gene; their deviations are normal and
+    correlated by ``overlaps``. With c the critical value of the error rate,
+
+        n = P(any z > c) / P(one z > c) = m * mean of 1 / (ranges beyond c),
+
+    the mean over draws in which one of the ranges, each as often, was made to lie beyond c (Naiman
+    and Priebe 2001, J Comput Graph Stat 10:296). The draws are the same in every run.
     """
-    m = len(correlation)
+    m = len(low)
     if m == 1:
         return 1.0
-    spread = float(np.var(np.linalg.eigvalsh(correlation), ddof=1))
-    return float(1 + (m - 1) * (1 - spread / m))
+    first, last = np.array(low), np.array(high)
+    correlation = overlaps(first, last)
+    rng = np.random.default_rng(0)
+    edges, at = np.unique(np.concatenate([first, last]), return_inverse=True)
+    steps = rng.standard_normal((TEST_DRAWS, len(edges) - 1)) * np.sqrt(np.diff(edges))
+    walk = np.concatenate([np.zeros((TEST_DRAWS, 1)), np.cumsum(steps, axis=1)], axis=1)
+    z = (walk[:, at[m:]] - walk[:, at[:m]]) / np.sqrt(last - first)
+    chosen = np.arange(TEST_DRAWS) * m // TEST_DRAWS
+    share, own = rng.random(TEST_DRAWS), z[np.arange(TEST_DRAWS), chosen]
+    n = float(m)
+    for _ in range(2):  # the critical value is that of so many tests
+        single = false_positive / (2 * n)
+        beyond = -ndtri(single * (1 - share))
+        moved = z + correlation[chosen] * (beyond - own)[:, None]
+        n = m * float(np.mean(1 / np.maximum(1, np.sum(moved > -ndtri(single), axis=1))))
+    return max(1.0, n)
 
 
 def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
@@ -406,8 +427,8 @@ def squared_excess(
         if place is None:
             continue
         on = place.on
-        extents = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
-        observed, expected, atoms = sums_of(on, extents)
+        low, high = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+        observed, expected, atoms = sums_of(on, low, high)
         variance = dispersion.variance(expected, atoms)
         weight = 1 / variance**2
         beyond = (observed / expected - 1) ** 2 - variance
