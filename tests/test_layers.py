@@ -15,11 +15,11 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 LADDER = (
     "sequences", "table",
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
-    "palette", "document", "display", "bins", "count", "import_", "synthetic", "simulate", "trial",
-    "normals", "waves", "normalize", "segment", "evidence", "healthy", "copystates", "blocks",
-    "paths", "posterior", "detection", "fraction", "alleles", "mutations", "vafs", "extents",
-    "genetest", "genes", "pon", "informed", "track", "identity", "alterations", "criteria",
-    "export", "qc", "multiqc", "cohort", "clinic", "outcome", "trace",
+    "palette", "document", "display", "bins", "count", "fragment_gc", "import_", "synthetic",
+    "simulate", "trial", "normals", "waves", "normalize", "segment", "evidence", "healthy",
+    "copystates", "blocks", "paths", "posterior", "detection", "fraction", "alleles", "mutations",
+    "vafs", "extents", "genetest", "genes", "pon", "informed", "track", "identity",
+    "alterations", "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome", "trace",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
 FRAMES = ("io", "plots", "report")

@@ -19,11 +19,11 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Intervals = tuple[Ints, Ints]
 
-_CALLED, _GC = 1, 2
+CALLED, GC = 1, 2
 #: What a byte of sequence is: 0 not called, 1 A or T, 2 G or C.
-_CLASS = np.zeros(256, dtype=np.uint8)
-_CLASS[np.frombuffer(b"ACGTacgt", dtype=np.uint8)] = _CALLED
-_CLASS[np.frombuffer(b"CGcg", dtype=np.uint8)] = _GC
+BASE_KIND = np.zeros(256, dtype=np.uint8)
+BASE_KIND[np.frombuffer(b"ACGTacgt", dtype=np.uint8)] = CALLED
+BASE_KIND[np.frombuffer(b"CGcg", dtype=np.uint8)] = GC
 
 
 def main_chromosomes(lengths: Mapping[str, int]) -> dict[str, int]:
@@ -68,9 +68,9 @@ def composition(
     for start, sequence in blocks:
         first = start // size_bp
         part = slice(first, first + -(-len(sequence) // size_bp))
-        kind = _CLASS[sequence]
-        called[part] = _per_atom(kind >= _CALLED, size_bp)
-        gc[part] = _per_atom(kind == _GC, size_bp)
+        kind = BASE_KIND[sequence]
+        called[part] = _per_atom(kind >= CALLED, size_bp)
+        gc[part] = _per_atom(kind == GC, size_bp)
         if excluded is None:
             kept[part] = called[part]
             continue
@@ -78,7 +78,7 @@ def composition(
         high = np.searchsorted(excluded[0], start + len(sequence), side="left")
         for i in range(low, high):
             kind[max(excluded[0][i] - start, 0) : excluded[1][i] - start] = 0
-        kept[part] = _per_atom(kind >= _CALLED, size_bp)
+        kept[part] = _per_atom(kind >= CALLED, size_bp)
     return called, gc, kept
 
 

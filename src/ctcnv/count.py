@@ -12,7 +12,7 @@ The filters act in the order of :data:`FILTERS`; a read is counted under the fir
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -176,10 +176,13 @@ def count(
     frame: pd.DataFrame,
     contigs: dict[str, int],
     settings: CountSettings,
+    *,
+    also: Callable[[Batch, NDArray[np.bool_]], None] | None = None,
 ) -> Counts:
     """Count the fragments of the records per atom of ``frame``.
 
-    The length histogram holds the fragments that pass every filter but that of length.
+    The length histogram holds the fragments that pass every filter but that of length. ``also`` is
+    told of every batch of a paired library which of its records stand for a used fragment, (n,).
     """
     atoms = Atoms(frame, contigs)
     fragments, short = np.zeros(atoms.size, np.int64), np.zeros(atoms.size, np.int64)
@@ -192,7 +195,11 @@ def count(
     for batch in batches:
         fields = (batch.flag, batch.tid, batch.pos, batch.mapq, batch.mtid, batch.mpos, batch.tlen,
                   batch.end)  # fmt: skip
-        atom = _tally(fields, places, limits, single_end, atom, fragments, short, lengths, reads)
+        fates = np.empty(0 if also is None else len(batch), np.uint8)
+        atom = _tally(fields, places, limits, single_end, atom, fragments, short, lengths, reads,
+                      fates)  # fmt: skip
+        if also is not None and not single_end:
+            also(batch, fates == _USED)
     return Counts(
         fragments=fragments,
         short=None if single_end else short,
@@ -213,8 +220,11 @@ def _tally(
     short: Ints,
     lengths: Ints,
     reads: Ints,
+    fates: NDArray[np.uint8],
 ) -> int:
     """Add the records to the four counts; gives the last atom met, where the search goes on.
+
+    fates : what became of each record, by number of filter; not noted where it is empty.
 
     fields : those of :class:`Batch`. places : those of :class:`Atoms`. limits : the least mapping
     quality, and the shortest and longest fragment that is used, and that is short.
@@ -271,6 +281,8 @@ def _tally(
                     if short_min <= length <= short_max:
                         short[atom] += 1
         reads[fate] += 1
+        if len(fates):
+            fates[i] = fate
     return atom
 
 

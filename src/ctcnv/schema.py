@@ -96,6 +96,20 @@ LENGTHS = Table(
     "Histogram of fragment lengths, 0 to 1000 bp; longer ones are in the last row.",
 )  # fmt: skip
 
+FRAGMENT_GC = Table(
+    "fragment_gc", 1,
+    (
+        Column("gc", "int", "G and C of the reference between the ends of a fragment", "percent"),
+        Column("fragments", "int", "used fragments of that GC", "fragments"),
+        Column("places", "int", "such fragments of 167 bp that could be, one every 50 bp of atoms",
+               "fragments"),
+        Column("ratio", "float", "share of the fragments over share of the places; 1: no GC bias",
+               "ratio", nullable=True),
+    ),
+    "Fragments by GC, with `ctcnv count --output-gc` only, without those over an unknown base. No "
+    "row for a single-end library.",
+)  # fmt: skip
+
 READS = Table(
     "reads", 1,
     (
@@ -842,8 +856,8 @@ TRUTH_SEGMENTS = Table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        BINS, COUNTS, LENGTHS, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS, WAVES, PROFILE,
-        SEGMENTS, SITES,
+        BINS, COUNTS, LENGTHS, FRAGMENT_GC, READS, PON, DISPERSION, DONORS, PON_GENES, NORMALS,
+        WAVES, PROFILE, SEGMENTS, SITES,
         FRACTION, MUTATIONS, GRID, SOLUTIONS, GENES, GENE_TABLE, TRACK, CRITERIA, ALTERATIONS,
         STRATA, RESISTANCE, QC,
         COHORT_SAMPLES, COHORT_PATIENTS, COHORT_GENES, STATISTICS, TRIALS, TRUTH, TRUTH_SEGMENTS,

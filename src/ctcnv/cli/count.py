@@ -4,6 +4,8 @@ The file is read once from its first to its last byte: it needs no index and no 
 in the order of the rows of reads.tsv; every read is in exactly one of them. lengths.tsv holds the
 fragments that pass every filter but that of length.
 
+With --output-gc the used fragments are also counted by the GC of the reference between their ends.
+
 With --region only the atoms that it touches are counted and written, with the counts that they
 have in the whole file; what lies elsewhere is not read. Such a table is for a look at a gene or
 panel: the other steps refuse it.
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from ctcnv.count import Counts
+    from ctcnv.fragment_gc import FragmentGc
     from ctcnv.io.tables import Stored
 
 log = logging.getLogger(__name__)
@@ -38,8 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, metavar="bins.tsv.gz")
     parser.add_argument("--sample", required=True, metavar="NAME")
     parser.add_argument(
-        "--reference", type=Path, metavar="FASTA", help="the FASTA a CRAM was made with"
-    )
+        "--reference", type=Path, metavar="FASTA",
+        help="the FASTA a CRAM was made with; also needed by --output-gc",
+    )  # fmt: skip
     parser.add_argument(
         "--region", metavar="BED|CHROM",
         help="a BED file or a chromosome: count only its atoms, by the index (BAI, CSI, CRAI)",
@@ -50,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="counts.tsv.gz")
     parser.add_argument("--output-lengths", type=Path, required=True, metavar="lengths.tsv")
     parser.add_argument("--output-reads", type=Path, required=True, metavar="reads.tsv")
+    parser.add_argument(
+        "--output-gc", type=Path, metavar="gc.tsv",
+        help="also the fragments by the GC of their bases; the BAM must be sorted",
+    )  # fmt: skip
     failure.add_arguments(parser)
     add_settings(parser, CountSettings)
 
@@ -59,6 +67,8 @@ def run(args: argparse.Namespace) -> int | None:
     from ctcnv.io import tables
 
     chosen = settings(args, CountSettings)
+    if args.output_gc is not None and args.reference is None:
+        raise ValueError("--output-gc needs the FASTA that the reads were aligned to: --reference")
     stored, bins = tables.read_bins(args.bins, only=("chrom", "start", "end"))
     why = args.given_up
     if why is None:
@@ -79,14 +89,15 @@ def _write_failed(
 ) -> None:
     """The three tables without a row: nothing is known of the sample, which is not zero."""
     from ctcnv.io import tables
-    from ctcnv.schema import COUNTS, LENGTHS, READS
+    from ctcnv.schema import COUNTS, FRAGMENT_GC, LENGTHS, READS
 
     meta = {"sample": args.sample, "bins": bins, "settings.count": chosen.as_dict(),
             failure.FAILED: f"not counted: {why}"}  # fmt: skip
     made_from = {"bins": stored.digest}
-    tables.write(args.output, COUNTS, COUNTS.empty(), meta=meta, inputs=made_from)
-    tables.write(args.output_lengths, LENGTHS, LENGTHS.empty(), meta=meta, inputs=made_from)
-    tables.write(args.output_reads, READS, READS.empty(), meta=meta, inputs=made_from)
+    for path, kind in ((args.output, COUNTS), (args.output_lengths, LENGTHS),
+                       (args.output_reads, READS), (args.output_gc, FRAGMENT_GC)):  # fmt: skip
+        if path is not None:
+            tables.write(path, kind, kind.empty(), meta=meta, inputs=made_from)
 
 
 def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins: str) -> None:
@@ -95,13 +106,15 @@ def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins
     from ctcnv import bins as bins_step
     from ctcnv import count
     from ctcnv.io import bam, tables
-    from ctcnv.schema import COUNTS, LENGTHS, READS
+    from ctcnv.schema import COUNTS, FRAGMENT_GC, LENGTHS, READS
 
     frame, regions = stored.frame, None
     if args.region is not None:
         frame = _touched(frame, args.region)
         regions, bins = count.needed(frame, chosen), tables.bins_id(frame)
+    gc: FragmentGc | None = None
     with (
+        contextlib.ExitStack() as opened,
         _progress(quiet=args.quiet) as progress,
         bam.reads(
             args.bam, reference=args.reference, regions=regions, threads=max(args.threads, 1),
@@ -119,7 +132,16 @@ def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins
             raise ValueError(f"{args.bam}: {error}") from None
         if header.order != "coordinate":
             log.info("%s: sort order %r; counting needs none", args.bam, header.order)
-        counts = count.count(reads.batches(), frame, header.contigs, chosen)
+        if args.output_gc is not None:
+            if header.order != "coordinate":
+                raise ValueError(
+                    f"{args.bam}: sort order {header.order!r}, --output-gc needs one by "
+                    "coordinate; run samtools sort"
+                )
+            gc = opened.enter_context(_fragment_gc(args.reference, frame, header.contigs, chosen))
+        counts = count.count(reads.batches(), frame, header.contigs, chosen,
+                             also=None if gc is None else gc.add)  # fmt: skip
+        of_gc = FRAGMENT_GC.empty() if gc is None or counts.single_end else gc.table()
     _tell(counts)
 
     meta = {
@@ -140,8 +162,34 @@ def _count(args: argparse.Namespace, chosen: CountSettings, stored: Stored, bins
         (args.output, COUNTS, table),
         (args.output_lengths, LENGTHS, counts.lengths_table()),
         (args.output_reads, READS, counts.reads_table()),
+        (args.output_gc, FRAGMENT_GC, of_gc),
     ):
-        tables.write(path, kind, made, meta=meta, inputs=made_from)
+        if path is not None:
+            tables.write(path, kind, made, meta=meta, inputs=made_from)
+
+
+@contextlib.contextmanager
+def _fragment_gc(
+    path: Path, frame: pd.DataFrame, contigs: dict[str, int], chosen: CountSettings
+) -> Iterator[FragmentGc]:
+    """What counts fragments by GC, with the FASTA open; ValueError where it is another genome."""
+    from ctcnv.count import Atoms, find_contig
+    from ctcnv.fragment_gc import FragmentGc
+    from ctcnv.io import reference
+
+    with reference.fasta(path) as opened:
+        lengths = reference.lengths(opened)
+        names = {tid: find_contig(name, lengths) for tid, name in enumerate(contigs)}
+        atoms = Atoms(frame, contigs)
+        for tid, (name, length) in enumerate(contigs.items()):
+            own = names[tid]
+            if atoms.offset[tid] >= 0 and (own is None or lengths[own] != length):
+                raise ValueError(f"{path}: has no {name} of {length:,} bp; give the FASTA that the "
+                                 "reads were aligned to")  # fmt: skip
+        yield FragmentGc(
+            atoms, longest=chosen.max_length,
+            fetch=lambda tid, start, end: reference.bases(opened, str(names[tid]), start, end),
+        )  # fmt: skip
 
 
 def _touched(frame: pd.DataFrame, region: str) -> pd.DataFrame:

@@ -113,17 +113,21 @@ def sequence(
     """A sequence as (start, bytes) blocks, each starting at a multiple of ``multiple_of``."""
     step = max(BLOCK_BP // multiple_of, 1) * multiple_of
     for start in range(0, length, step):
-        end = min(start + step, length)
-        try:
-            text = opened.fetch(name, start, end)
-        except (OSError, ValueError):
-            text = ""
-        if len(text) != end - start:
-            raise ValueError(
-                f"{os.fsdecode(opened.filename)}: {name} cannot be read up to the end that "
-                "its index says; the file is damaged, or delete the .fai and run again"
-            )
-        yield start, np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
+        yield start, bases(opened, name, start, min(start + step, length))
+
+
+def bases(opened: pysam.FastaFile, name: str, start: int, end: int) -> NDArray[np.uint8]:
+    """A stretch of a sequence as bytes, (end - start,); ValueError where the file is damaged."""
+    try:
+        text = opened.fetch(name, start, end)
+    except (OSError, ValueError):
+        text = ""
+    if len(text) != end - start:
+        raise ValueError(
+            f"{os.fsdecode(opened.filename)}: {name} cannot be read up to the end that "
+            "its index says; the file is damaged, or delete the .fai and run again"
+        )
+    return np.frombuffer(text.encode("ascii", "replace"), dtype=np.uint8)
 
 
 def read_bed(path: Path) -> pd.DataFrame:
