@@ -18,8 +18,6 @@ FILES: tuple[tuple[str, str | None, str, str], ...] = (
     ("results/samples/{sample}/lengths.tsv", "lengths", "count", "fragment lengths; BAM only"),
     ("results/samples/{sample}/reads.tsv", "reads", "count",
      "what became of every read; BAM only"),
-    ("the file of `--output-gc`", "fragment_gc", "count",
-     "fragments by GC; only where that flag is given, by hand"),
     ("results/samples/{sample}/sites.tsv.gz", "sites", "sites",
      "reads at common SNPs; BAM only, and only with `sites` in the config"),
     ("results/reference/pon.tsv.gz", "pon", "pon", "the panel of normals"),
@@ -90,6 +88,8 @@ SIMULATED = (
         "what the outcomes of a simulated trial were drawn from",
     ),
 )
+#: Tables of steps that are run by hand.
+BY_HAND = (("gc.tsv", "fragment_gc", "count", "fragments by GC; `--output-gc`"),)
 #: Tables that come with the package.
 SHIPPED = (
     ("src/ctcnv/data/trials.tsv", "trials", "cohort", "published trials, with their sources"),
@@ -110,11 +110,13 @@ PREAMBLE = (
     ("settings.<section>", "all that depend on it", "the settings of that section of config.yaml, "
      "as JSON. Tables of `ctcnv call` carry those of all its steps. `settings.count` is "
      '`{"source": "import"}` for imported counts'),
-    ("single_end", "counts, lengths, reads, fragment_gc", "whether the library was read as single-end"),
+    ("single_end", "counts, lengths, reads, fragment_gc",
+     "whether the library was read as single-end"),
     ("reads", "counts, lengths, reads, fragment_gc", "reads in the file"),
     ("fragments", "counts, lengths, reads, fragment_gc", "fragments that were used"),
     ("fragments", "profile and later", "fragments in usable autosomal atoms"),
-    ("bam.header", "counts, lengths, reads, fragment_gc", "sha256 of the header of the BAM or CRAM"),
+    ("bam.header", "counts, lengths, reads, fragment_gc",
+     "sha256 of the header of the BAM or CRAM"),
     ("bam.size", "counts, lengths, reads, fragment_gc", "size of the BAM or CRAM in bytes"),
     ("pon", "profile and later", "sha256 of the panel of normals, or `none`"),
     ("n_normals", "pon, profile and later", "normals in the panel"),
@@ -214,7 +216,9 @@ def column_row(column: Column) -> str:
 
 def table_section(table: Table) -> list[str]:
     """The chapter of one table."""
-    paths = ", ".join(f"`{f[0]}`" for f in (*FILES, *SIMULATED, *SHIPPED) if f[1] == table.name)
+    paths = ", ".join(
+        f"`{f[0]}`" for f in (*FILES, *SIMULATED, *BY_HAND, *SHIPPED) if f[1] == table.name
+    )
     return [
         f"### {table.name}",
         "",
@@ -239,6 +243,7 @@ def text() -> str:
         "",
         SUMMARY_CHAPTER,
         *files_section("## Files of simulate", SIMULATED),
+        *files_section("## Files by hand", BY_HAND),
         *files_section("## Files of the package", SHIPPED),
         "## Preamble",
         "",
