@@ -87,10 +87,11 @@ def test_fragments_and_places_are_those_of_counting_letters(monkeypatch, stretch
         own = atoms[atoms["chrom"] == name]
         for begin in range(0, CONTIGS[name], stretch):
             for start in range(begin, min(begin + stretch, CONTIGS[name]), 50):
-                middle = start + 83
-                gc = percent(text[name][start : start + 167])
+                length = 134 + start // 50 % 67
+                middle = start + length // 2
+                gc = percent(text[name][start : start + length])
                 inside = ((own["start"] <= middle) & (middle < own["end"])).any()
-                if inside and start + 167 <= CONTIGS[name] and gc is not None:
+                if inside and start + length <= CONTIGS[name] and gc is not None:
                     places[gc] += 1
     assert places.sum() > 50
     assert table["places"].tolist() == places.tolist()
@@ -147,6 +148,22 @@ def test_fragments_drawn_by_gc_have_the_ratio_they_were_drawn_with():
 
     ratio = level(table["gc"] > 50) / level(table["gc"] <= 50)
     assert ratio == pytest.approx(2, rel=0.12)
+
+
+def test_without_gc_bias_no_per_cent_of_gc_stands_out():
+    """Of one length, some per cent would have two numbers of bases and their neighbours one."""
+    rng = np.random.default_rng(2)
+    letters = rng.choice(np.frombuffer(b"ACGT", dtype=np.uint8), 500_000)
+    contigs = {"chr1": 500_000}
+    atoms = Atoms(make_atoms(contigs, 1_000), contigs)
+    found = fragment_gc.FragmentGc(
+        atoms, longest=300, fetch=lambda tid, start, end: letters[start:end]
+    )
+    starts, length = rng.integers(0, 499_700, 100_000), rng.integers(120, 230, 100_000)
+    found.add(batch_of(list(zip(np.zeros(100_000, int), starts, length, strict=True))),
+              np.ones(100_000, bool))  # fmt: skip
+    middle = found.table().set_index("gc")["ratio"].loc[46:54]
+    assert middle.between(0.85, 1.15).all(), middle
 
 
 # --- the command ---

@@ -22,11 +22,12 @@ Ints = NDArray[np.int64]
 #: Number of a sequence in the header, start and end -> its bases as bytes.
 Fetch = Callable[[int, int, int], NDArray[np.uint8]]
 
-#: Stretch of the reference whose running sums are held at once: 40 MB.
-STRETCH_BP = 4_000_000
-#: Length of a fragment that could have been: the commonest of cfDNA, a nucleosome and its linker
-#: (Snyder 2016, Cell 164:57).
-TYPICAL_BP = 167
+#: Stretch of the reference whose running sums are held at once: 8 MB.
+STRETCH_BP = 1_000_000
+#: Lengths, in turn, of the fragments that could have been: around the commonest of cfDNA, 167 bp, a
+#: nucleosome and its linker (Snyder 2016, Cell 164:57). Of one length some per cent of GC would
+#: have two numbers of bases and others one.
+LENGTHS_BP = np.arange(167 - 33, 167 + 34, dtype=np.int64)
 #: Distance of the places of such fragments: 60 million in a genome, so that a share of 0.001 is
 #: known to some thousandths of itself.
 EVERY_BP = 50
@@ -83,9 +84,9 @@ class FragmentGc:
         """Hold the running sums of a stretch; gives its first position."""
         origin = stretch * STRETCH_BP
         if self._held != (tid, stretch):
-            last = min(origin + STRETCH_BP + max(self._longest, TYPICAL_BP),
+            last = min(origin + STRETCH_BP + max(self._longest, int(LENGTHS_BP[-1])),
                        int(self._atoms.length[tid]))  # fmt: skip
-            self._sums = running(BASE_KIND[self._fetch(tid, origin, last)])
+            self._sums = running(self._fetch(tid, origin, last), BASE_KIND)
             self._held = tid, stretch
             if (tid, stretch) not in self._met:
                 self._met.add((tid, stretch))
@@ -95,10 +96,17 @@ class FragmentGc:
     def _possible(self, tid: int, origin: int) -> Ints:
         """Typical fragments that begin in the stretch and have their middle in an atom, by GC."""
         start = np.arange(0, min(STRETCH_BP, int(self._atoms.length[tid]) - origin), EVERY_BP)
-        middle = self._atoms.offset[tid] + origin + start + TYPICAL_BP // 2
-        atom = np.maximum(np.searchsorted(self._atoms.starts, middle, side="right") - 1, 0)
-        inside = (self._atoms.starts[atom] <= middle) & (middle < self._atoms.ends[atom])
-        return self._histogram(start[inside], start[inside] + TYPICAL_BP)
+        length = LENGTHS_BP[(origin + start) // EVERY_BP % len(LENGTHS_BP)]
+        middle = self._atoms.offset[tid] + origin + start + length // 2
+        first = np.searchsorted(self._atoms.ends, middle[0], side="right")
+        last = np.searchsorted(self._atoms.starts, middle[-1], side="right")
+        inside = np.zeros(len(start), dtype=bool)
+        for low, high in zip(
+            np.searchsorted(middle, self._atoms.starts[first:last]),
+            np.searchsorted(middle, self._atoms.ends[first:last]), strict=True,
+        ):  # fmt: skip
+            inside[low:high] = True
+        return self._histogram(start[inside], (start + length)[inside])
 
     def _histogram(self, start: Ints, end: Ints) -> Ints:
         """Fragments by GC in per cent, (101,); those that leave the stretch or hold a base that is
@@ -114,10 +122,16 @@ class FragmentGc:
 
 
 @compiled
-def running(kind: NDArray[np.uint8]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Running totals, from 0, of bases that are G or C and of called bases, each (n + 1,)."""
-    gc, called = np.zeros(len(kind) + 1, np.int32), np.zeros(len(kind) + 1, np.int32)
-    for i in range(len(kind)):
-        gc[i + 1] = gc[i] + (kind[i] == GC)
-        called[i + 1] = called[i] + (kind[i] >= CALLED)
+def running(
+    sequence: NDArray[np.uint8], kinds: NDArray[np.uint8]
+) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Running totals, from 0, of bases that are G or C and of called bases, each (n + 1,).
+
+    sequence : (n,) letters; kinds : (256,) what each letter is, BASE_KIND.
+    """
+    gc, called = np.zeros(len(sequence) + 1, np.int32), np.zeros(len(sequence) + 1, np.int32)
+    for i in range(len(sequence)):
+        kind = kinds[sequence[i]]
+        gc[i + 1] = gc[i] + (kind == GC)
+        called[i + 1] = called[i] + (kind >= CALLED)
     return gc, called

@@ -101,7 +101,7 @@ FRAGMENT_GC = Table(
     (
         Column("gc", "int", "G and C of the reference between the ends of a fragment", "percent"),
         Column("fragments", "int", "used fragments of that GC", "fragments"),
-        Column("places", "int", "such fragments of 167 bp that could be, one every 50 bp of atoms",
+        Column("places", "int", "such fragments of 134 to 200 bp that could be, one every 50 bp",
                "fragments"),
         Column("ratio", "float", "share of the fragments over share of the places; 1: no GC bias",
                "ratio", nullable=True),
