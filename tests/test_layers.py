@@ -16,10 +16,10 @@ LADDER = (
     "sequences", "table",
     "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
     "palette", "document", "display", "bins", "count", "import_", "synthetic", "simulate", "trial",
-    "normals", "waves", "normalize", "segment", "evidence", "healthy", "copystates", "blocks",
-    "paths", "posterior", "detection", "fraction", "alleles", "mutations", "vafs", "extents",
-    "genetest", "genes", "pon", "informed", "track", "identity", "alterations", "criteria",
-    "export", "qc", "multiqc", "cohort", "clinic", "outcome", "trace",
+    "normals", "waves", "bias", "normalize", "segment", "evidence", "healthy", "copystates",
+    "blocks", "paths", "posterior", "detection", "fraction", "alleles", "mutations", "vafs",
+    "extents", "genetest", "genes", "pon", "informed", "track", "identity", "alterations",
+    "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome", "trace",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
 FRAMES = ("io", "plots", "report")

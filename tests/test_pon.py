@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from ctcnv import pon as step
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.normalize import sample_dispersion
 from ctcnv.normals import window_of
@@ -552,7 +553,7 @@ def sharing():
 def left_out(most, normals=10):
     """The last so many of the normals."""
     counts = dict(list(sharing()[0].items())[-normals:])
-    reference = step.Reference.of(plasma.bins())
+    reference = Reference.of(plasma.bins())
     seen = np.vstack([one["fragments"].to_numpy(dtype=float) for one in counts.values()])
     wanted = np.vstack([step.expectation(one, reference, factor=None,
                                          settings=plasma.SETTINGS["normalize"]).expected

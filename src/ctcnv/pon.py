@@ -8,6 +8,7 @@ normals that do not fit, and the rate of false positives of the very tests that 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,12 +20,12 @@ from numpy.typing import NDArray
 
 from ctcnv import detection, evidence, genetest
 from ctcnv import normals as normals_step
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
     Panel,
-    Reference,
     Used,
     expectation,
     normal_copies,
@@ -608,26 +609,31 @@ def _gene_checks(
     Each normal is tested with the noise that the others show at the gene.
     """
     use = [checks[name].dispersion for name in left.names]
+    extents = [genetest.extents_of(profile, gene_table, settings=settings)
+               for profile in left.profiles()]  # fmt: skip
     sums = np.array([
-        genetest.squared_excess(profile, gene_table, dispersion=own, settings=settings)
-        for profile, own in zip(left.profiles(), use, strict=True)
+        genetest.squared_excess(one, dispersion=own)
+        for one, own in zip(extents, use, strict=True)
     ]).reshape(len(use), len(gene_table), 2)  # fmt: skip
     names = gene_table["gene"].tolist()
-    others = [dict(zip(names, excess_of_sums(sums.sum(0) - one), strict=True)) for one in sums]
     tested = [
-        genetest.measure(profile, gene_table, dispersion=own, settings=settings, excess=of_others)
-        for profile, own, of_others in zip(left.profiles(), use, others, strict=True)
-    ]
+        genetest.tested(
+            extents[i], functools.partial(left.profile, i), gene_table, dispersion=use[i],
+            settings=settings,
+            excess=dict(zip(names, excess_of_sums(sums.sum(0) - sums[i]), strict=True)),
+        )
+        for i in range(len(use))
+    ]  # fmt: skip
     excess = excess_of_sums(sums.sum(0))
     rows = []
     for position, gene in enumerate(names):
-        found = [table[position] for table in tested]
-        known = [m for m in found if m.n_bins > 0]
-        core = np.array([m.core_ratio for m in known])
+        seen = [one for one in (each[position] for each in extents) if one is not None]
+        known = [one for one in (each[position] for each in tested) if one is not None]
+        core = np.array([one.observed[0] / one.expected[0] for one in seen])
         rows.append(
             {
                 "gene": gene,
-                "n_bins": max((m.core_bins for m in found), default=0),
+                "n_bins": max((int(one.atoms[0]) for one in seen), default=0),
                 "sd": float(np.std(core, ddof=1)) if len(core) > 1 else float("nan"),
                 "excess": excess[position] if known else float("nan"),
                 "max_z": max((m.z for m in known), default=float("nan")),
