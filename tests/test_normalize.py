@@ -549,21 +549,21 @@ def test_chance_makes_hardly_any_library_noisier_than_its_panel():
 def test_the_own_excess_and_its_standard_error_are_those_of_many_libraries():
     """600 libraries with tau 0.03 at 1 atom, each atom for itself: 9e-4, halved by each size."""
     each = [step.own_excess(poisson_profile(tau=0.03, seed=seed, n=1300)) for seed in range(600)]
-    sizes = each[0][0]
+    sizes = each[0].sizes
     assert sizes.tolist() == [1, 2, 4]
-    seen = np.array([excess for _, excess, _ in each])
+    seen = np.array([one.excess for one in each])
     np.testing.assert_allclose(seen.mean(axis=0), 9e-4 / sizes, rtol=0.05)
-    stated = np.mean([error for _, _, error in each], axis=0)
+    stated = np.mean([one.error for one in each], axis=0)
     np.testing.assert_allclose(seen.std(axis=0), stated, rtol=0.12)
 
 
 def test_an_own_excess_is_read_off_where_windows_are_many_and_full_enough():
     n = 4 * step.MIN_WINDOWS_FOR_NOISE
-    assert step.own_excess(poisson_profile(n=n))[0].tolist() == [1, 2, 4]
-    assert step.own_excess(poisson_profile(n=n - 1))[0].tolist() == [1, 2]
+    assert step.own_excess(poisson_profile(n=n)).sizes.tolist() == [1, 2, 4]
+    assert step.own_excess(poisson_profile(n=n - 1)).sizes.tolist() == [1, 2]
     thin = poisson_profile(n=n, expected=step.MIN_FRAGMENTS_FOR_NOISE / 2)
-    assert step.own_excess(thin)[0].tolist() == [2, 4]
-    assert [len(values) for values in step.own_excess(poisson_profile(n=50))] == [0, 0, 0]
+    assert step.own_excess(thin).sizes.tolist() == [2, 4]
+    assert step.own_excess(poisson_profile(n=50)).sizes.tolist() == []
     panel = Dispersion(np.array([1.0]), np.array([0.01]))
     assert step.sample_dispersion(poisson_profile(n=50), panel) is panel
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -285,6 +285,7 @@ class Used:
     end: NDArray[np.int64]
     observed: Array
     expected: Array
+    _made: dict[int, tuple[Array, Array]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, profile: pd.DataFrame, *, autosomes: bool = True) -> Used:
@@ -310,7 +311,9 @@ class Used:
 
     def sums(self, *, atoms: int) -> tuple[Array, Array]:
         """Observed and expected fragments of windows of this many atoms."""
-        return self._sums(self._edges(atoms, arms=False))
+        if atoms not in self._made:
+            self._made[atoms] = self._sums(self._edges(atoms, arms=False))
+        return self._made[atoms]
 
     def _sums(self, at: NDArray[np.int64]) -> tuple[Array, Array]:
         if len(at) == len(self.row):
@@ -370,16 +373,62 @@ def noise_over_counting(profile: pd.DataFrame) -> float:
     return difference_sd(summed.ratio) / counting
 
 
-def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
-    """Sizes of regions in atoms, the variance of a library's ratios at each beyond counting, and
-    its standard error, each (k,).
+@dataclass(frozen=True)
+class OwnExcess:
+    """What the ratios of a library vary by beyond counting, read off itself.
+
+    sizes : of regions, in atoms; excess : the variance at each beyond counting; error : its
+    standard error, each (k,); n_atoms : of the library with an expectation.
+    """
+
+    sizes: Array
+    excess: Array
+    error: Array
+    n_atoms: int
+
+    @property
+    def dispersion(self) -> Dispersion:
+        """The excess floored at zero; for larger regions it is taken to fall as size^-0.25, slower
+        than that of healthy plasma (SIZE_SLOPE)."""
+        sizes, taus = self.sizes.tolist(), np.sqrt(np.maximum(self.excess, 0.0)).tolist()
+        if not sizes:
+            return Dispersion(np.array([1.0]), np.array([0.0]))
+        while sizes[-1] * 4 <= self.n_atoms:
+            sizes.append(sizes[-1] * 4)
+            taus.append(taus[-1] * 4**-SIZE_SLOPE)
+        return Dispersion(np.array(sizes), np.array(taus))
+
+    def beside(self, panel: Dispersion) -> Dispersion:
+        """The panel's dispersion, or the library's own where that is larger for sure."""
+        clear = self.excess - OWN_SIGNIFICANCE * self.error > panel.at(self.sizes) ** 2
+        if not clear.any():
+            return panel
+        own = self.dispersion
+        beyond = np.full(len(own.atoms) - len(self.sizes), clear[-1])
+        return panel.at_least(
+            Dispersion(own.atoms, np.where(np.concatenate([clear, beyond]), own.tau, 0.0))
+        )
+
+
+#: With 60 breakpoints in a genome, at most one difference in five is touched by one.
+MIN_WINDOWS_FOR_NOISE = 300
+MIN_FRAGMENTS_FOR_NOISE = 20
+#: Standard errors by which a library's own over-dispersion must exceed the panel's.
+OWN_SIGNIFICANCE = 3.0
+#: Over-dispersion is taken to fall with this power of the region's size. In 47 healthy donors it
+#: fell faster, about 0.37 from 1 to 32 Mb (docs/validation.md): the smaller power is safe.
+SIZE_SLOPE = 0.25
+
+
+def own_excess(profile: pd.DataFrame, *, used: Used | None = None) -> OwnExcess:
+    """What a library varies by at each size of regions; used : its autosomal atoms, where known.
 
     The variance is difference_sd(ratio)^2, whose square is known to 8/n of n windows: a median
     deviation is worth 0.37 of the windows, and neighbouring differences share one. Only sizes are
     read off at which breakpoints touch few of the differences.
     """
     sizes, excess, errors = [], [], []
-    used = Used.of(profile)
+    used = Used.of(profile) if used is None else used
     size = 1
     while True:
         observed, expected = used.sums(atoms=size)
@@ -393,38 +442,13 @@ def own_excess(profile: pd.DataFrame) -> tuple[Array, Array, Array]:
             excess.append(variance - counting)
             errors.append(variance * np.sqrt(8 / len(expected)))
         size *= 2
-    return np.array(sizes), np.array(excess), np.array(errors)
+    n_atoms = int(profile["expected"].notna().sum())
+    return OwnExcess(np.array(sizes), np.array(excess), np.array(errors), n_atoms)
 
 
 def own_dispersion(profile: pd.DataFrame) -> Dispersion:
-    """Over-dispersion of a library from itself, where no panel can tell it.
-
-    At each size of ``own_excess``, floored at zero; for larger regions it is taken to fall as
-    size^-0.25, slower than that of healthy plasma (SIZE_SLOPE).
-    """
-    at, excess, _ = own_excess(profile)
-    return _extended(at, excess, n_atoms=int(profile["expected"].notna().sum()))
-
-
-def _extended(at: Array, excess: Array, *, n_atoms: int) -> Dispersion:
-    """The dispersion of an ``own_excess``, up to the size of the genome."""
-    sizes, taus = at.tolist(), np.sqrt(np.maximum(excess, 0.0)).tolist()
-    if not sizes:
-        return Dispersion(np.array([1.0]), np.array([0.0]))
-    while sizes[-1] * 4 <= n_atoms:
-        sizes.append(sizes[-1] * 4)
-        taus.append(taus[-1] * 4**-SIZE_SLOPE)
-    return Dispersion(np.array(sizes), np.array(taus))
-
-
-#: With 60 breakpoints in a genome, at most one difference in five is touched by one.
-MIN_WINDOWS_FOR_NOISE = 300
-MIN_FRAGMENTS_FOR_NOISE = 20
-#: Standard errors by which a library's own over-dispersion must exceed the panel's.
-OWN_SIGNIFICANCE = 3.0
-#: Over-dispersion is taken to fall with this power of the region's size. In 47 healthy donors it
-#: fell faster, about 0.37 from 1 to 32 Mb (docs/validation.md): the smaller power is safe.
-SIZE_SLOPE = 0.25
+    """Over-dispersion of a library from itself, where no panel can tell it."""
+    return own_excess(profile).dispersion
 
 
 def sample_dispersion(profile: pd.DataFrame, panel: Dispersion | None) -> Dispersion:
@@ -436,17 +460,8 @@ def sample_dispersion(profile: pd.DataFrame, panel: Dispersion | None) -> Disper
     regions larger than can be read off the largest that can decides. Without a panel the sample's
     own is all there is.
     """
-    if panel is None:
-        return own_dispersion(profile)
-    sizes, excess, error = own_excess(profile)
-    clear = excess - OWN_SIGNIFICANCE * error > panel.at(sizes) ** 2
-    if not clear.any():
-        return panel
-    own = _extended(sizes, excess, n_atoms=int(profile["expected"].notna().sum()))
-    beyond = np.full(len(own.atoms) - len(sizes), clear[-1])
-    return panel.at_least(
-        Dispersion(own.atoms, np.where(np.concatenate([clear, beyond]), own.tau, 0.0))
-    )
+    own = own_excess(profile)
+    return own.dispersion if panel is None else own.beside(panel)
 
 
 #: Noise of a panel below which no sample is called far from it: healthy plasma has 0.006 or more.

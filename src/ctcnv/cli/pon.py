@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--output", type=Path, required=True, help="pon.tsv.gz to write")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="normals at a time (1)")
     for name in ("dispersion", "donors", "genes", "normals", "waves"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
     add_settings(parser, NormalizeSettings, PonSettings, FractionSettings, GenesSettings)
@@ -76,6 +77,7 @@ def run(args: argparse.Namespace) -> None:
         settings=use_pon,
         fraction_settings=use_fraction,
         genes_settings=use_genes,
+        workers=args.threads,
     )
     require_target(result.pon, gene_table.frame, args.bins)
     used = (use_normalize, use_pon, use_fraction, use_genes)
