@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
     import numpy as np
 
-    from ctcnv import pon, schema
+    from ctcnv import pon, schema, threads
     from ctcnv.cli import sample as shared
     from ctcnv.io import tables
 
@@ -51,8 +52,8 @@ def run(args: argparse.Namespace) -> None:
     filters = ""
     # Of each table only what is needed stays in memory.
     observed = np.zeros((len(args.counts), len(bins.frame)), dtype=np.int32)
-    for path in args.counts:
-        stored = tables.read(path, schema.COUNTS, only=("fragments",))
+    read = functools.partial(tables.read, table=schema.COUNTS, only=("fragments",))
+    for stored in threads.in_turn(read, args.counts, threads=args.threads):
         name = stored.require("sample")
         if name in digests or name in failed:
             raise ValueError(f"normal {name!r} is given twice; names must be unique")
