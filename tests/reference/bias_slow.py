@@ -134,5 +134,3 @@ def _regional_level(region, observed, base, use, *, noise):
         away < 2 * noise, np.maximum(2 * (away - noise), 0.0), away
     )
     return np.append(np.maximum(level, 0.05), 1.0)[region]  # the last is for -1: outside
-
-
