@@ -396,7 +396,12 @@ class Left:
 
     def together(self, table: pd.DataFrame) -> tuple[Grid, Summed]:
         """All normals on common windows; table : the PON table."""
-        return normals_step.together(self.profiles(), table)
+        grid, window = normals_step.common(table)
+        each = (
+            normals_step.sums_of(window, len(grid), seen.astype(float), wanted.astype(float))
+            for seen, wanted in zip(self.observed, self.expected, strict=True)
+        )
+        return normals_step.gathered(each, grid)
 
     def others(self, summed: Summed, i: int) -> Summed:
         """All but normal ``i`` of those that are summed ``together``."""
