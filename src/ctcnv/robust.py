@@ -61,15 +61,43 @@ def _finite(values: Array) -> Array:
     return values if known.all() else values[known]
 
 
+#: From so many values on, quantiles are looked for between two values of a sample of ``SAMPLE``,
+#: which are that share of the weight below and above.
+MANY, SAMPLE, MARGIN = 20_000, 10_000, 0.02
+
+
 def weighted_quantile(values: Array, weights: Array, probabilities: Array) -> Array:
     """Quantiles of a weighted sample, interpolated between the middles of the weights.
 
     values, weights : (n,); probabilities : (k,).  Returns (k,); NaN when the weights sum to zero.
+    Of many values only those near a quantile are sorted, in less than half of the time.
     """
-    order = np.argsort(values, kind="stable")
-    sorted_values, sorted_weights = values[order], weights[order]
-    total = sorted_weights.sum()
+    total = float(weights.sum())
     if not total > 0:
         return np.full(len(probabilities), np.nan)
-    centre = (np.cumsum(sorted_weights) - sorted_weights / 2) / total
-    return np.interp(probabilities, centre, sorted_values)
+    if len(values) < MANY:
+        return np.interp(probabilities, *_centred(values, weights, 0.0, total))
+    step = len(values) // SAMPLE
+    sampled = float(weights[::step].sum())
+    if not sampled > 0:
+        return np.interp(probabilities, *_centred(values, weights, 0.0, total))
+    share, ranked = _centred(values[::step], weights[::step], 0.0, sampled)
+    found = np.empty(len(probabilities))
+    for k, p in enumerate(probabilities.tolist()):
+        low = ranked[max(int(np.searchsorted(share, p - MARGIN)) - 1, 0)]
+        high = ranked[min(int(np.searchsorted(share, p + MARGIN)), len(ranked) - 1)]
+        near = np.flatnonzero((values >= low) & (values <= high))
+        below = float(weights[values < low].sum())
+        centre, inside = _centred(values[near], weights[near], below, total)
+        if not (len(near) and centre[0] <= p <= centre[-1]):  # the sample was misleading
+            centre, inside = _centred(values, weights, 0.0, total)
+        found[k] = np.interp(p, centre, inside)
+    return found
+
+
+def _centred(values: Array, weights: Array, below: float, total: float) -> tuple[Array, Array]:
+    """The middle of each value's weight as a share of the total, and the values, sorted; below :
+    weight of smaller values that are not among them."""
+    order = np.argsort(values, kind="stable")
+    weight = weights[order]
+    return (below + np.cumsum(weight) - weight / 2) / total, values[order]

@@ -17,7 +17,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -187,10 +187,12 @@ def _shown(values: pd.Series, column: Column) -> NDArray[np.bytes_]:
         return decimals.cells(values.to_numpy(dtype=float))
     # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
-    shows: dict[str, Callable[[object], str]] = {"int": str, "bool": _truth}
-    show = shows.get(column.kind, _cell)
-    # The last is for code -1: missing.
-    return np.array([*(show(value).encode() for value in distinct), b""], dtype=np.bytes_)[codes]
+    if column.kind == "int":
+        texts = np.asarray(distinct, dtype=np.int64).astype(np.bytes_)
+    else:
+        show = _truth if column.kind == "bool" else _cell
+        texts = np.array([show(value).encode() for value in distinct], dtype=np.bytes_)
+    return np.append(texts, b"")[codes]  # the last is for code -1: missing
 
 
 def _truth(value: object) -> str:
