@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given
@@ -65,22 +66,45 @@ def test_a_region_that_varies_in_healthy_plasma_needs_a_larger_change():
     assert p_value({"EGFR": 0.05}) == p_value(None)
 
 
+def squared_excess(profile, table, dispersion):
+    extents = genetest.extents_of(profile, table, settings=SETTINGS)
+    return genetest.squared_excess(extents, dispersion=dispersion)
+
+
 def test_the_excess_of_a_region_by_hand():
     """A gene of one atom in an arm of three: its atom, all three, and it with either neighbour."""
     levels = [1.0, 1.0, 1.3, 1.0]
     table = gene(2 * ATOM, 2 * ATOM + 10, centromere=ATOM)
     profile = profile_of(levels, expected=1000.0)
     tau = Dispersion(np.array([1.0, 2.0, 3.0]), np.array([0.03, 0.02, 0.01]))
-    found = genetest.squared_excess(profile, table, dispersion=tau, settings=SETTINGS)
+    found = squared_excess(profile, table, tau)
     # (r - 1)^2 less 1/E + tau^2
     variances = np.array([1 / 1000 + 0.03**2, 1 / 3000 + 0.01**2, *[1 / 2000 + 0.02**2] * 2])
     beyond = np.array([0.09, 0.01, 0.0225, 0.0225]) - variances
     np.testing.assert_allclose(found, [[np.sum(beyond / variances**2), np.sum(1 / variances**2)]])
 
 
+@pytest.mark.parametrize("level", [1.0, 1.8])
+def test_the_test_alone_is_that_of_the_measurement(level):
+    """The panel tests a hundred normals and measures none."""
+    levels = np.ones(166)
+    levels[37:39] = level
+    levels[60:64] = 1.5
+    profile = profile_of(levels)
+    table = pd.concat([gene(), gene(61 * ATOM, 62 * ATOM, name="BESIDE"),
+                       gene(20 * ATOM, 21 * ATOM, name="EGFR")], ignore_index=True)  # fmt: skip
+    excess = {"EGFR": 0.02}
+    found = genetest.tested(
+        genetest.extents_of(profile, table, settings=SETTINGS), lambda: profile, table,
+        dispersion=CALM, settings=SETTINGS, excess=excess,
+    )  # fmt: skip
+    wanted = genetest.measure(profile, table, dispersion=CALM, settings=SETTINGS, excess=excess)
+    assert [(one.p_value, one.z) for one in found] == [(one.p_value, one.z) for one in wanted]
+
+
 def test_a_gene_without_atoms_has_no_excess():
     profile = profile_of(np.full(166, np.nan))
-    found = genetest.squared_excess(profile, gene(), dispersion=CALM, settings=SETTINGS)
+    found = squared_excess(profile, gene(), CALM)
     assert found.tolist() == [[0, 0]]
 
 

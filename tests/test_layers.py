@@ -13,13 +13,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: Layers 0 and 1 in order: a module may import those before it. A new module is added here, at its
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
-    "sequences", "table",
-    "schema", "model", "robust", "compiled", "dispersion", "mixture", "protein", "genome",
-    "palette", "document", "display", "bins", "count", "fragment_gc", "import_", "synthetic",
-    "simulate", "trial", "normals", "waves", "normalize", "segment", "evidence", "healthy",
-    "copystates", "blocks", "paths", "posterior", "detection", "fraction", "alleles", "mutations",
-    "vafs", "extents", "genetest", "genes", "pon", "informed", "track", "identity",
-    "alterations", "criteria", "export", "qc", "multiqc", "cohort", "clinic", "outcome", "trace",
+    "sequences", "table", "schema", "model", "robust", "compiled", "threads", "dispersion",
+    "mixture", "protein", "genome", "palette", "document", "display", "bins", "count",
+    "fragment_gc", "import_", "synthetic", "simulate", "trial", "normals", "waves", "bias",
+    "normalize", "segment", "evidence", "healthy", "copystates", "blocks", "paths", "posterior",
+    "detection", "fraction", "alleles", "mutations", "vafs", "extents", "genetest", "genes", "pon",
+    "informed", "track", "identity", "alterations", "criteria", "export", "qc", "multiqc", "cohort",
+    "clinic", "outcome", "trace",
 )  # fmt: skip
 #: Layer 2: each may import layers 0 and 1 and its own kind.
 FRAMES = ("io", "plots", "report")

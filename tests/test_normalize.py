@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ctcnv import normalize as step
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.mixture import ratio_of
 from ctcnv.normalize import Panel, windows
@@ -301,65 +302,6 @@ def test_a_mappability_curve_is_taken_away():
     np.testing.assert_allclose(ratio, 1, atol=0.006)
 
 
-@given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, NAN]), max_size=12))
-def test_a_covariate_is_sorted_as_numpy_sorts_it(values):
-    values = np.array(values)
-    found = step.Covariate.of(values)
-    distinct, code = np.unique(values, return_inverse=True)
-    np.testing.assert_array_equal(found.distinct, distinct)
-    np.testing.assert_array_equal(found.code, code)
-    np.testing.assert_array_equal(found.distinct[found.code], values)
-    inside = found.cell[np.isfinite(distinct)]
-    assert inside.tolist() == sorted(inside)
-
-
-def test_a_curve_of_one_stratum_is_flat():
-    x = np.array([0.3, 0.4, 0.5])
-    few = replace(SETTINGS, min_stratum=100)
-    curve = step._curve(
-        step.Covariate.of(x), np.array([5.0, 1, 3]), np.ones(3), np.ones(3, dtype=bool), few
-    )
-    np.testing.assert_allclose(curve, 1)
-
-
-def test_a_curve_of_two_strata_is_their_ratios_of_sums_joined_by_a_line():
-    # strata {a, b} and {c, d}: 30/20 = 1.5 at x 0.35 and 10/20 = 0.5 at 0.55; mean weight 1
-    x = np.array([0.3, 0.4, 0.5, 0.6, 0.45, NAN])
-    use = np.array([True, True, True, True, False, False])
-    observed = np.array([10.0, 20, 4, 6, 99, 99])
-    base = np.full(6, 10.0)
-    two = replace(SETTINGS, min_stratum=2)
-    curve = step._curve(step.Covariate.of(x), observed, base, use, two)
-    # a and d are clamped to the centres of the strata; b is a quarter of the way down
-    np.testing.assert_allclose(curve[:5], [1.5, 1.25, 0.75, 0.5, 1.0])
-    assert np.isnan(curve[5])
-
-
-def test_strata_are_cells_joined_until_they_hold_enough_atoms():
-    def strata(*atoms: int) -> list[int]:
-        return step._strata(atoms, least=10)
-
-    assert strata(10, 25, 12) == [0, 1, 2]
-    assert strata(3, 0, 7, 9, 1) == [0, 0, 0, 1, 1]
-    # what is left at the end joins the last
-    assert strata(10, 9) == [0, 0]
-    assert strata(4) == [0]
-
-
-def test_a_curve_is_that_of_the_library_also_where_few_atoms_lie():
-    # 3000 atoms, one in a hundred beyond 0.52, without noise: with thirty strata of equal size the
-    # last of them was wide, and GC-rich genes looked lost by 2 %
-    x = np.clip(np.random.default_rng(1).normal(0.41, 0.045, 3000), 0.3, 0.55)
-    truth = np.exp(-0.5 * ((x - 0.43) / 0.12) ** 2)
-    observed = 2000 * truth
-    curve = step._curve(
-        step.Covariate.of(x), observed, np.ones(3000), np.ones(3000, dtype=bool), SETTINGS
-    )
-    error = curve / (truth / truth.mean()) - 1
-    assert np.abs(error).max() < 0.01
-    assert np.abs(error[x > 0.5].mean()) < 0.002
-
-
 @pytest.mark.parametrize("level", [1.2, 1.6, 3.0])
 def test_an_amplicon_does_not_bend_the_curve_that_it_is_measured_with(level: float):
     # two atoms of 1 Mb at GC 0.53, where few others are: a curve that followed them would take up
@@ -371,23 +313,13 @@ def test_an_amplicon_does_not_bend_the_curve_that_it_is_measured_with(level: flo
     deep = replace(plasma.USUAL, fragments=20_000_000)
     counts = plasma.counts(library=deep, seed=5)
     seen = counts["fragments"].to_numpy(float)
-    reference = step.Reference.of(plasma.bins())
+    reference = Reference.of(plasma.bins())
     without, made = (
         step.expectation(values, reference, factor=None, settings=SETTINGS).expected[inside].sum()
         / values.sum()
         for values in (seen, np.where(inside, level * seen, seen))
     )
     assert made / without == pytest.approx(1, abs=0.0015)
-
-
-def test_regions_divide_a_chromosome_by_what_is_expected():
-    chrom = np.array([0] * 6 + [1] * 2)
-    base = np.array([1.0, 1, 1, 1, 1, 1, NAN, 3.0])
-    use = np.isfinite(base)
-    number = step.regions(chrom, base, use=use)
-    assert number[6] == -1
-    assert (np.diff(number[:6]) >= 0).all()
-    assert number[7] not in number[:6]
 
 
 # --- sex ---
@@ -617,21 +549,21 @@ def test_chance_makes_hardly_any_library_noisier_than_its_panel():
 def test_the_own_excess_and_its_standard_error_are_those_of_many_libraries():
     """600 libraries with tau 0.03 at 1 atom, each atom for itself: 9e-4, halved by each size."""
     each = [step.own_excess(poisson_profile(tau=0.03, seed=seed, n=1300)) for seed in range(600)]
-    sizes = each[0][0]
+    sizes = each[0].sizes
     assert sizes.tolist() == [1, 2, 4]
-    seen = np.array([excess for _, excess, _ in each])
+    seen = np.array([one.excess for one in each])
     np.testing.assert_allclose(seen.mean(axis=0), 9e-4 / sizes, rtol=0.05)
-    stated = np.mean([error for _, _, error in each], axis=0)
+    stated = np.mean([one.error for one in each], axis=0)
     np.testing.assert_allclose(seen.std(axis=0), stated, rtol=0.12)
 
 
 def test_an_own_excess_is_read_off_where_windows_are_many_and_full_enough():
     n = 4 * step.MIN_WINDOWS_FOR_NOISE
-    assert step.own_excess(poisson_profile(n=n))[0].tolist() == [1, 2, 4]
-    assert step.own_excess(poisson_profile(n=n - 1))[0].tolist() == [1, 2]
+    assert step.own_excess(poisson_profile(n=n)).sizes.tolist() == [1, 2, 4]
+    assert step.own_excess(poisson_profile(n=n - 1)).sizes.tolist() == [1, 2]
     thin = poisson_profile(n=n, expected=step.MIN_FRAGMENTS_FOR_NOISE / 2)
-    assert step.own_excess(thin)[0].tolist() == [2, 4]
-    assert [len(values) for values in step.own_excess(poisson_profile(n=50))] == [0, 0, 0]
+    assert step.own_excess(thin).sizes.tolist() == [2, 4]
+    assert step.own_excess(poisson_profile(n=50)).sizes.tolist() == []
     panel = Dispersion(np.array([1.0]), np.array([0.01]))
     assert step.sample_dispersion(poisson_profile(n=50), panel) is panel
 

@@ -49,7 +49,7 @@ def test_sums_skip_atoms_without_an_expectation():
     assert found.observed.tolist() == [[1, 12, 0]]
     assert found.expected.tolist() == [[2, 8, 0]]
     np.testing.assert_allclose(found.deviation, [[-0.5, 0.5, NAN]])
-    narrow = step.sums(profile, np.array([0, 0, 1, 1]), 3, use=np.array([True, True, True, False]))
+    narrow = step.sums(profile, np.array([0, 0, 1, -1]), 3)
     assert narrow.observed.tolist() == [[1, 4, 0]]
 
 

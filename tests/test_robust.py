@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from ctcnv import robust
 from ctcnv.robust import MAD_TO_SD, difference_sd, mad_sd, median, weighted_quantile
+from tests.reference.quantile_slow import weighted_quantile_slow
 
 NAN = float("nan")
 NUMBERS = st.floats(-1e6, 1e6)
@@ -101,6 +103,20 @@ SAMPLES = st.integers(1, 20).flatmap(
         arrays(float, n, elements=NUMBERS), arrays(float, n, elements=st.floats(0.01, 10))
     )
 )
+
+
+@pytest.mark.parametrize("few", [0, 7])
+@given(SAMPLES, st.integers(1, 400))
+def test_quantiles_of_many_values_are_those_of_the_slow_twin(few, sample, times):
+    """Repeated, with ties, until only those near a quantile are sorted; or with one heavy value
+    that a sample may miss."""
+    values, weights = (np.repeat(one, times * robust.MANY // 400) for one in sample)
+    weights[few : few + 1] *= 1 + 1e4 * few
+    wanted = np.array([0.001, 0.025, 0.5, 0.975, 1.0])
+    np.testing.assert_allclose(
+        weighted_quantile(values, weights, wanted),
+        weighted_quantile_slow(values, weights, wanted), rtol=1e-9, atol=1e-9,
+    )  # fmt: skip
 
 
 @given(SAMPLES)

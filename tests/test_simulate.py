@@ -12,13 +12,16 @@ import pandas as pd
 import pysam
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ctcnv
 from ctcnv import simulate, synthetic
 from ctcnv.cli import main
-from ctcnv.io import sheet, simulation, tables, variants
+from ctcnv.io import bamrecords, sheet, simulation, tables, variants
 from ctcnv.schema import BINS, GENE_TABLE, TRUTH, TRUTH_SEGMENTS, chrom_key
 from ctcnv.simulate import Library, Segment, Tumor
+from tests.reference import bamrecords_slow
 
 SCALE = 400  # a genome of 7.7 Mb
 FRAGMENTS = 40_000
@@ -555,7 +558,7 @@ def test_a_region_is_found_through_the_index(folder):
     ],
 )
 def test_the_bin_of_a_read_is_the_smallest_that_holds_it(position, expected):
-    assert simulation._index_bin(np.array([position], dtype=np.int32)).tolist() == [expected]
+    assert bamrecords._index_bin(position) == expected
 
 
 @pytest.mark.skipif(shutil.which("samtools") is None, reason="samtools is not installed")
@@ -596,3 +599,25 @@ def test_a_wrong_number_is_refused_in_one_line(tmp_path, capsys, flag, value):
     assert ended.value.code == 2
     assert f"{flag} is {value}" in capsys.readouterr().err
     assert not (tmp_path / "x").exists()
+
+
+# --- records ---
+
+
+def test_records_are_those_of_the_slow_twin(genome) -> None:
+    # reads in more than one piece
+    fragments = draw(genome, Library(34_000, odd=0.02), sex="male")
+    assert (~fragments.proper).any()
+    assert min(len(fragments.again_of), fragments.unmapped) > 0
+    found, slow = (
+        b"".join(made.aligned(genome, fragments)) for made in (bamrecords, bamrecords_slow)
+    )
+    assert found == slow
+    assert bamrecords.unaligned(7, first_name=12) == bamrecords_slow.unaligned(7, first_name=12)
+    assert bamrecords.unaligned(0, first_name=0) == b""
+
+
+@given(st.lists(st.integers(0, 20) | st.integers(0, 2**61), max_size=30))
+def test_the_order_of_positions_is_the_stable_one(positions: list[int]) -> None:
+    position = np.array(positions, dtype=np.int64)
+    np.testing.assert_array_equal(bamrecords._order(position), np.argsort(position, kind="stable"))

@@ -31,6 +31,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ctcnv import fraction, normalize, normals, pon
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.normalize import Panel
 from ctcnv.palette import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, SKY, VERMILLION
@@ -121,7 +122,7 @@ def panel_of(
     counts: Sequence[pd.DataFrame], bins: pd.DataFrame, settings: dict[str, object]
 ) -> tuple[Panel, Dispersion, Libraries]:
     """Panel, over-dispersion and windows of these donors, all used."""
-    reference = normalize.Reference.of(bins)
+    reference = Reference.of(bins)
     seen = np.stack([one["fragments"].to_numpy() for one in counts])
     alone = [normalize.expectation(one, reference, factor=None, settings=settings["normalize"])
              for one in seen]  # fmt: skip

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ctcnv import genes, genetest, normalize, pon
+from ctcnv.bias import Reference
 from tests.plasma import SETTINGS
 from validation import donors
 from validation.gene_grid import NOTHING
@@ -35,7 +36,7 @@ def _panel(
     name: str, counts: dict[str, pd.DataFrame], bins: pd.DataFrame, table: pd.DataFrame
 ) -> pd.DataFrame:
     settings = SETTINGS["normalize"]
-    reference = normalize.Reference.of(bins)
+    reference = Reference.of(bins)
     seen = np.stack([one["fragments"].to_numpy() for one in counts.values()])
     alone = [normalize.expectation(one, reference, factor=None, settings=settings)
              for one in seen]  # fmt: skip
@@ -50,7 +51,9 @@ def _panel(
     own = {donor: normalize.sample_dispersion(one, dispersion) for donor, one in profiles.items()}
     use = SETTINGS["genes"]
     sums = {
-        donor: genetest.squared_excess(one, table, dispersion=own[donor], settings=use)
+        donor: genetest.squared_excess(
+            genetest.extents_of(one, table, settings=use), dispersion=own[donor]
+        )
         for donor, one in profiles.items()
     }
     total = np.sum(list(sums.values()), axis=0)

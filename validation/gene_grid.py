@@ -135,7 +135,9 @@ def _panel(plain: bool) -> Fine:
     ]
     dispersion = pon.measured_dispersion(profiles)
     sums = sum(
-        genetest.squared_excess(one, gene(), dispersion=dispersion, settings=SETTINGS)
+        genetest.squared_excess(
+            genetest.extents_of(one, gene(), settings=SETTINGS), dispersion=dispersion
+        )
         for one in profiles
     )
     excess = float(np.sqrt(max(0.0, sums[0, 0] / sums[0, 1])))

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ctcnv import fraction, informed, normals, palette, segment, track
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.io import tables
 from ctcnv.mixture import dna_fraction
-from ctcnv.normalize import Reference, expectation, normalize, sample_dispersion
+from ctcnv.normalize import expectation, normalize, sample_dispersion
 from ctcnv.pon import Factors, leave_one_out, measured_dispersion, panel_of
 from ctcnv.schema import (
     BINS,

@@ -8,10 +8,13 @@ that does not hold the whole gene, a neighbour's amplicon or a variant inside th
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
+
+from ctcnv.robust import median
 
 Array = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,6 +58,11 @@ class Chromosome:
         """From the atoms, each (n,); all must have an expectation."""
         return cls(start, end, _total(observed), _total(expected), copies,
                    np.arange(len(start), dtype=np.int64))  # fmt: skip
+
+    @cached_property
+    def atom_bp(self) -> float:
+        """Median width of an atom."""
+        return median((self.end - self.start).astype(float))
 
     def sums(self, low: int, high: int) -> tuple[float, float]:
         """Observed and expected fragments of the atoms low..high (not included)."""

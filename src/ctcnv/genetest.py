@@ -8,7 +8,7 @@ counts allow, each by its posterior.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -176,25 +176,25 @@ def measure(
 
 def _places(profile: pd.DataFrame, gene_table: pd.DataFrame) -> list[Place | None]:
     """Where the genes of the table lie, None without a usable atom."""
-    of, names = numbered(profile["chrom"])
+    code, names = numbered(profile["chrom"])
     expected = profile["expected"].to_numpy(dtype=float)
-    used = np.flatnonzero((expected > 0) & (of >= 0))
-    of = of[used]
+    used = np.flatnonzero((expected > 0) & (code >= 0))
+    # chromosome by chromosome; mostly they already are
+    used = used[np.argsort(code[used], kind="stable")]
+    edges = np.searchsorted(code[used], np.arange(len(names) + 1)).tolist()
+    of_key = {chrom_key(str(name)): used[edges[i] : edges[i + 1]] for i, name in enumerate(names)}
     columns = [
-        *(profile[side].to_numpy(dtype=np.int64)[used] for side in ("start", "end")),
-        profile["observed"].to_numpy(dtype=float)[used],
-        expected[used],
-        profile["normal_copies"].to_numpy(dtype=np.int64)[used],
-    ]
-    by_key = {chrom_key(str(name)): number for number, name in enumerate(names)}
+        *(profile[side].to_numpy(dtype=np.int64) for side in ("start", "end")),
+        profile["observed"].to_numpy(dtype=float), expected,
+        profile["normal_copies"].to_numpy(dtype=np.int64),
+    ]  # fmt: skip
     chromosomes: dict[str, Chromosome] = {}
     found = []
     for gene in gene_table.to_dict("records"):
         key = chrom_key(str(gene["chrom"]))
-        if key in by_key and key not in chromosomes:
-            here = np.flatnonzero(of == by_key[key])
-            chromosomes[key] = Chromosome.of(*(column[here] for column in columns))
-        found.append(Place.of(chromosomes[key], gene) if key in by_key else None)
+        if key in of_key and key not in chromosomes:
+            chromosomes[key] = Chromosome.of(*(column[of_key[key]] for column in columns))
+        found.append(Place.of(chromosomes[key], gene) if key in of_key else None)
     return found
 
 
@@ -258,11 +258,22 @@ class Place:
         return max(self.arm[0], low), min(self.arm[1], high)
 
 
-def _measure_one(
-    first: Place, dispersion: Dispersion, excess: float, settings: GenesSettings
-) -> Measured:
+@dataclass(frozen=True)
+class _Judged:
+    """A gene after its test: the place that is left when what does not hold the gene is taken out,
+    the test there, what may explain the counts (None when nothing has to), and the doubt."""
+
+    place: Place
+    tested: Tested
+    found: Explained | None
+    doubt: str | None
+
+
+def _judged(
+    first: Place, extents: Extents, dispersion: Dispersion, excess: float, settings: GenesSettings
+) -> _Judged:
     local = dispersion.raised(excess)
-    place, tested, doubt = first, _tested(first, local, settings), None
+    place, tested, doubt = first, judge(extents, local, settings), None
     for _ in range(ROUNDS):
         if tested.p_value > settings.false_positive:
             break
@@ -270,8 +281,7 @@ def _measure_one(
         found = explain(place.on, place.inner, window, phi=_phi(place.on, window, dispersion),
                         gene=None if place.filled is None else place.core)  # fmt: skip
         if found.other is None or found.elsewhere <= 0.5:
-            measured = _by_own_atoms(first, place, tested, doubt, local, settings)
-            return _over_extents(measured, first, place, found, tested, local, settings)
+            return _Judged(place, tested, found, doubt)
         # Something that does not hold the gene explains the counts better: the gene has what is
         # left of the evidence when that is taken out.
         if found.other[0] < place.inner[1] and found.other[1] > place.inner[0]:
@@ -279,8 +289,19 @@ def _measure_one(
         elif found.elsewhere < POWER and doubt is None:
             doubt = BESIDE
         place = place.without(found.other)
-        tested = _tested(place, local, settings)
-    return _by_own_atoms(first, place, tested, doubt, local, settings)
+        tested = judge(Extents.of(place, settings), local, settings)
+    return _Judged(place, tested, None, doubt)
+
+
+def _measure_one(
+    first: Place, dispersion: Dispersion, excess: float, settings: GenesSettings
+) -> Measured:
+    judged = _judged(first, Extents.of(first, settings), dispersion, excess, settings)
+    local = dispersion.raised(excess)
+    measured = _by_own_atoms(first, judged, local, settings)
+    if judged.found is None:
+        return measured
+    return _over_extents(measured, first, judged, judged.found, local, settings)
 
 
 def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> Array:
@@ -295,7 +316,7 @@ def _phi(on: Chromosome, window: tuple[int, int], dispersion: Dispersion) -> Arr
 
 
 @dataclass(frozen=True)
-class _Tested:
+class Tested:
     """The p-value of a gene, corrected for the extents; z of the best one when it is significant,
     else of the gene's own atoms; how many tests the extents are worth."""
 
@@ -304,26 +325,66 @@ class _Tested:
     n_tests: float
 
 
-def _tested(place: Place, dispersion: Dispersion, settings: GenesSettings) -> _Tested:
-    """The smallest p-value of the tested extents, p, for the n independent tests they are worth:
+@dataclass(frozen=True)
+class Extents:
+    """What a gene is tested with: observed and expected fragments and atoms of its extents, each
+    (m,), the gene's own atoms first; n_tests : how many tests they are worth."""
+
+    observed: Array
+    expected: Array
+    atoms: Array
+    n_tests: float
+
+    @classmethod
+    def of(cls, place: Place, settings: GenesSettings) -> Extents:
+        """Those of a place."""
+        on = place.on
+        low, high = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
+        within = (tuple((side - low.min()).tolist()) for side in (low, high))
+        return cls(
+            on.observed[high] - on.observed[low], on.expected[high] - on.expected[low],
+            (high - low).astype(float), equivalent_tests(*within, settings.false_positive),
+        )  # fmt: skip
+
+
+def extents_of(
+    profile: pd.DataFrame, gene_table: pd.DataFrame, *, settings: GenesSettings
+) -> list[Extents | None]:
+    """The extents of each gene of the table, in its order; None without a usable atom."""
+    return [None if place is None else Extents.of(place, settings)
+            for place in _places(profile, gene_table)]  # fmt: skip
+
+
+def judge(extents: Extents, dispersion: Dispersion, settings: GenesSettings) -> Tested:
+    """The smallest p-value of the extents, p, for the n independent tests they are worth:
     1 - (1 - p)^n (Sidak 1967)."""
-    on = place.on
-    low, high = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
-    observed, expected, atoms = sums_of(on, low, high)
-    ratios = observed / expected
+    observed, expected, atoms = extents.observed, extents.expected, extents.atoms
     p_values = two_sided_p(observed, expected, dispersion.at(atoms) ** 2)
-    within = low - low.min(), high - low.min()
-    n_tests = equivalent_tests(*(tuple(side.tolist()) for side in within), settings.false_positive)
-    p_value = float(-np.expm1(xlog1py(n_tests, -p_values.min())))
+    p_value = float(-np.expm1(xlog1py(extents.n_tests, -p_values.min())))
     best = int(np.argmin(p_values)) if p_value <= settings.false_positive else 0
     sd = np.sqrt(dispersion.variance(expected[best], atoms[best]))
-    return _Tested(p_value, float((ratios[best] - 1) / sd), n_tests)
+    return Tested(p_value, float((observed[best] / expected[best] - 1) / sd), extents.n_tests)
 
 
-def sums_of(on: Chromosome, low: Ints, high: Ints) -> tuple[Array, Array, Array]:
-    """Observed and expected fragments and atoms of extents, each (m,)."""
-    return (on.observed[high] - on.observed[low], on.expected[high] - on.expected[low],
-            (high - low).astype(float))  # fmt: skip
+def tested(
+    extents: Sequence[Extents | None], profile: Callable[[], pd.DataFrame],
+    gene_table: pd.DataFrame, *, dispersion: Dispersion, settings: GenesSettings,
+    excess: Mapping[str, float],
+) -> list[Tested | None]:  # fmt: skip
+    """The test of each gene of a library as of ``measure``, from its extents.
+
+    profile : gives the library's, which is needed where a gene is significant only.
+    """
+    found: list[Tested | None] = []
+    for number, (name, one) in enumerate(zip(gene_table["gene"], extents, strict=True)):
+        more = excess.get(str(name), 0.0)
+        test = None if one is None else judge(one, dispersion.raised(more), settings)
+        if one is not None and test is not None and test.p_value <= settings.false_positive:
+            [place] = _places(profile(), gene_table.iloc[[number]])
+            if place is not None:
+                test = _judged(place, one, dispersion, more, settings).tested
+        found.append(test)
+    return found
 
 
 def tested_extents(
@@ -409,29 +470,20 @@ def lower_tail(observed: Array | float, expected: Array, tau2: Array | float) ->
     return np.asarray(betaincc(np.asarray(observed) + 1, size, expected / (size + expected)))
 
 
-def squared_excess(
-    profile: pd.DataFrame,
-    gene_table: pd.DataFrame,
-    *,
-    dispersion: Dispersion,
-    settings: GenesSettings,
-) -> Array:
+def squared_excess(extents: Sequence[Extents | None], *, dispersion: Dispersion) -> Array:
     """What a healthy library shows at each gene beyond the noise of regions of that size.
 
     Returns (genes, 2): sums over the extents of the test of w * x and of w, where
     x = (r - 1)^2 - var, w = 1 / var^2, var = 1/E + tau^2; over several libraries the ratio of these
     sums is the square of the gene's excess. Both are 0 where the gene has no usable atom.
     """
-    found = np.zeros((len(gene_table), 2))
-    for number, place in enumerate(_places(profile, gene_table)):
-        if place is None:
+    found = np.zeros((len(extents), 2))
+    for number, one in enumerate(extents):
+        if one is None:
             continue
-        on = place.on
-        low, high = tested_extents(on.start, on.end, place.core, place.arm, settings.max_extent_bp)
-        observed, expected, atoms = sums_of(on, low, high)
-        variance = dispersion.variance(expected, atoms)
+        variance = dispersion.variance(one.expected, one.atoms)
         weight = 1 / variance**2
-        beyond = (observed / expected - 1) ** 2 - variance
+        beyond = (one.observed / one.expected - 1) ** 2 - variance
         found[number] = np.sum(weight * beyond), np.sum(weight)
     return found
 
@@ -440,11 +492,10 @@ def squared_excess(
 
 
 def _by_own_atoms(
-    first: Place, place: Place, tested: _Tested, doubt: str | None, dispersion: Dispersion,
-    settings: GenesSettings,
-) -> Measured:  # fmt: skip
+    first: Place, judged: _Judged, dispersion: Dispersion, settings: GenesSettings
+) -> Measured:
     """A gene measured by its own atoms, as long as no wider extent is known to share its change."""
-    on, (low, high) = place.on, place.core
+    tested, on, (low, high) = judged.tested, judged.place.on, judged.place.core
     observed, expected = on.sums(low, high)
     ratio = observed / expected
     sd = float(np.sqrt(dispersion.variance(expected, high - low, ratio)))
@@ -453,7 +504,7 @@ def _by_own_atoms(
         UNSEEN, core_bins=first.core[1] - first.core[0], n_bins=high - low, observed=observed,
         expected=expected, core_ratio=core_o / core_e, ratio=ratio, low=ratio - Z95 * sd,
         high=ratio + Z95 * sd, nodes=ratio + sd * NODES, z=tested.z, p_value=tested.p_value,
-        normal_copies=int(first.on.copies[first.core[0]]), doubt=doubt,
+        normal_copies=int(first.on.copies[first.core[0]]), doubt=judged.doubt,
         own=_own_atoms(first, dispersion, settings),
     )  # fmt: skip
     return _beside(measured, first, first.core, settings.amplicon_bp, tested, dispersion, settings)
@@ -472,7 +523,7 @@ def _own_atoms(place: Place, dispersion: Dispersion, settings: GenesSettings) ->
 
 
 def _beside(
-    measured: Measured, first: Place, extent: tuple[int, int], width: int, tested: _Tested,
+    measured: Measured, first: Place, extent: tuple[int, int], width: int, tested: Tested,
     dispersion: Dispersion, settings: GenesSettings,
 ) -> Measured:  # fmt: skip
     """With what lies beside an extent, and what an amplicon of a width would have had to show."""
@@ -487,10 +538,11 @@ def _beside(
 
 
 def _over_extents(
-    measured: Measured, first: Place, place: Place, found: Explained, tested: _Tested,
-    dispersion: Dispersion, settings: GenesSettings,
+    measured: Measured, first: Place, judged: _Judged, found: Explained, dispersion: Dispersion,
+    settings: GenesSettings,
 ) -> Measured:  # fmt: skip
     """A significant gene measured over all extents, each by its posterior."""
+    place, tested = judged.place, judged.tested
     on = place.on
     low, high = int(found.low[found.best]), int(found.high[found.best])
     observed, expected = on.sums(low, high)
@@ -573,7 +625,7 @@ def _focality(
     total = np.cumsum(beyond[order])
     at = np.searchsorted(total, np.array([0.025, 0.5, 0.975]) * total[-1])
     # Both ends may lie anywhere in their atoms.
-    atom_bp = float(np.median(on.end - on.start))
+    atom_bp = on.atom_bp
     widths = width[order][np.minimum(at, len(width) - 1)] + atom_bp * np.array([-1.0, 0.0, 1.0])
     return min(1.0, float(total[-1])), np.maximum(widths, 0.0)
 
@@ -619,7 +671,7 @@ def amplicon_test(
 
     Where atoms are wider than the amplicon, it fills a share of them only and is diluted.
     """
-    atom_bp = float(np.median(on.end - on.start))
+    atom_bp = on.atom_bp
     atoms = min(max(core[1] - core[0], round(width / atom_bp)), len(on.start))
     # The density of fragments around the gene, not of the gene alone, which may be one atom.
     near = (max(0, core[0] - atoms), min(len(on.start), core[1] + atoms))

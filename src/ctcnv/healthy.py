@@ -85,14 +85,21 @@ def carried(profile: pd.DataFrame, summed: Windows, grid: Grid, normals: Summed)
     number = np.repeat(np.arange(len(summed.atoms)), summed.atoms)
     expected = profile["expected"].to_numpy(dtype=float)[used]
     known = place >= 0
-    shape = (len(summed.atoms), int(inside.sum()))
-    cell = number[known] * shape[1] + place[known]
-    share = np.bincount(cell, expected[known], minlength=shape[0] * shape[1]).reshape(shape)
-    total = share.sum(axis=1)
-    share[total > 0] /= total[total > 0, None]
-    own = share**2 @ found.own
+    n, m = len(summed.atoms), int(inside.sum())
+    of_pair = np.bincount(number[known] * m + place[known], expected[known], minlength=n * m)
+    # of the pairs of windows hardly one in a hundred share an atom
+    pair = np.flatnonzero(of_pair)
+    window, cell = np.divmod(pair, m)
+    total = np.bincount(window, of_pair[pair], minlength=n)
+    share = of_pair[pair] / total[window]
+    own = np.bincount(window, share**2 * found.own[cell], minlength=n).astype(float)
     own[total == 0] = float(np.mean(found.own + np.sum(found.axes**2, axis=1)))
-    return Covariance(own, share @ _one_sign(found.axes))
+    axes = np.zeros((n, found.axes.shape[1]))
+    if len(pair):
+        begins = np.flatnonzero(np.append(True, window[1:] != window[:-1]))
+        shares = share[:, None] * _one_sign(found.axes)[cell]
+        axes[window[begins]] = np.add.reduceat(shares, begins, axis=0)
+    return Covariance(own, axes)
 
 
 def _one_sign(axes: Array) -> Array:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcnv.compiled import compiled
 from ctcnv.schema import NORMALS, is_autosome, numbered
 
 Array = NDArray[np.float64]
@@ -91,43 +92,65 @@ def window_of(atoms: pd.DataFrame, grid: Grid) -> Ints:
         return np.full(len(atoms), -1, dtype=np.int64)
     chrom, names = numbered(atoms["chrom"])
     number = {name: i for i, name in enumerate(names)}
-    of_grid = np.array([number.get(name, len(names)) for name in grid.chrom], dtype=np.int64)
+    code, of_grid = numbered(grid.chrom)
+    of_grid = np.array([number.get(name, len(names)) for name in of_grid], dtype=np.int64)[code]
     # chromosomes laid end to end, so that one sorted search serves all
-    start = atoms["start"].to_numpy(dtype=np.int64)
-    begins = of_grid * LONGEST + grid.start
-    order = np.argsort(begins, kind="stable")
-    place = np.searchsorted(begins[order], chrom * LONGEST + start, side="right") - 1
-    at = order[np.maximum(place, 0)]
-    inside = (place >= 0) & (of_grid[at] == chrom) & (start < grid.end[at])
-    return np.where(inside, at, -1)
+    place = chrom * LONGEST + atoms["start"].to_numpy(dtype=np.int64)
+    order = None if (place[1:] >= place[:-1]).all() else np.argsort(place, kind="stable")
+    ranked = place if order is None else place[order]
+    low, high = (np.searchsorted(ranked, of_grid * LONGEST + side)
+                 for side in (grid.start, grid.end))  # fmt: skip
+    held = np.maximum(high - low, 0)
+    before = np.cumsum(held) - held
+    row = np.repeat(low - before, held) + np.arange(int(held.sum()))
+    found = np.full(len(atoms), -1, dtype=np.int64)
+    found[row if order is None else order[row]] = np.repeat(np.arange(len(grid)), held)
+    return found
 
 
-def sums(profile: pd.DataFrame, window: Ints, n: int, *, use: Mask | None = None) -> Summed:
-    """One library on n windows, (1, n); ``window`` is that of each atom, ``use`` (atoms,) narrows
-    down which atoms count beside those without an expectation."""
-    expected = profile["expected"].to_numpy(dtype=float)
-    inside = (window >= 0) & np.isfinite(expected) & (expected > 0)
-    if use is not None:
-        inside &= use
-    at = window[inside]
-    seen = np.bincount(at, profile["observed"].to_numpy(dtype=float)[inside], minlength=n)
-    wanted = np.bincount(at, expected[inside], minlength=n)
-    atoms = np.bincount(at, minlength=n).astype(np.int64)
-    return Summed(atoms[None, :], seen[None, :].astype(float), wanted[None, :].astype(float))
+def sums(profile: pd.DataFrame, window: Ints, n: int) -> Summed:
+    """One library on n windows, (1, n); ``window`` is that of each atom, -1 where it does not count
+    beside those without an expectation."""
+    atoms, seen, wanted = sums_of(
+        window, n, profile["observed"].to_numpy(dtype=float),
+        profile["expected"].to_numpy(dtype=float),
+    )  # fmt: skip
+    return Summed(atoms[None, :], seen[None, :], wanted[None, :])
+
+
+@compiled
+def sums_of(window: Ints, n: int, observed: Array, expected: Array) -> tuple[Ints, Array, Array]:
+    """Atoms with an expectation in each of n windows, and their sums of both, each (n,)."""
+    atoms, seen, wanted = np.zeros(n, dtype=np.int64), np.zeros(n), np.zeros(n)
+    for i in range(len(window)):
+        if window[i] >= 0 and 0 < expected[i] < np.inf:
+            atoms[window[i]] += 1
+            seen[window[i]] += observed[i]
+            wanted[window[i]] += expected[i]
+    return atoms, seen, wanted
+
+
+def common(pon: pd.DataFrame) -> tuple[Grid, Ints]:
+    """The windows on which libraries of a panel are compared, and that of each atom, -1 outside.
+
+    Only atoms that the panel uses are in a window, so that the sums are of the same atoms as a
+    sample's.
+    """
+    grid = grid_of(pon)
+    return grid, np.where(pon["factor"].notna().to_numpy(dtype=bool), window_of(pon, grid), -1)
 
 
 def together(profiles: Iterable[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid, Summed]:
-    """Profiles, one or more with rows as in ``pon``, on common windows.
+    """Profiles, one or more with rows as in ``pon``, on common windows."""
+    grid, window = common(pon)
+    each = [sums(profile, window, len(grid)) for profile in profiles]
+    return gathered([(one.atoms[0], one.observed[0], one.expected[0]) for one in each], grid)
 
-    Only atoms that the panel uses are summed, so that the sums are of the same atoms as a sample's.
-    Windows without such an atom in any profile are left out.
-    """
-    grid = grid_of(pon)
-    window = window_of(pon, grid)
-    use = pon["factor"].notna().to_numpy(dtype=bool)
-    each = [sums(profile, window, len(grid), use=use) for profile in profiles]
-    summed = Summed(*(np.concatenate([getattr(one, name) for one in each])
-                      for name in ("atoms", "observed", "expected")))  # fmt: skip
+
+def gathered(each: Iterable[tuple[Ints, Array, Array]], grid: Grid) -> tuple[Grid, Summed]:
+    """Libraries, one or more, by their ``sums_of`` the windows; those without an atom in any
+    library are left out."""
+    summed = Summed(*(np.stack(side) for side in zip(*each, strict=True)))
     seen = summed.atoms.sum(axis=0) > 0
     return grid.subset(seen), summed.subset(seen)
 

@@ -8,29 +8,32 @@ normals that do not fit, and the rate of false positives of the very tests that 
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv import detection, evidence, genetest
+from ctcnv import detection, evidence, genetest, threads
 from ctcnv import normals as normals_step
+from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
 from ctcnv.healthy import healthy_noise
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
+    OwnExcess,
     Panel,
-    Reference,
     Used,
     expectation,
     normal_copies,
     own_dispersion,
+    own_excess,
     profile_of,
-    sample_dispersion,
 )
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import MAD_TO_SD, mad_sd, median
@@ -41,6 +44,7 @@ Array = NDArray[np.float64]
 Floats = NDArray[np.floating]
 Counted = NDArray[np.integer | np.floating]
 Mask = NDArray[np.bool_]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -90,21 +94,25 @@ def build(
     settings: PonSettings,
     fraction_settings: FractionSettings,
     genes_settings: GenesSettings,
+    workers: int = 1,
 ) -> PonResult:
     """Build the panel from the fragments of the normals, (normals, atoms) in the order of ``bins``.
 
     Normals with too few fragments, far more noise than the rest, or the look of a tumor are left
-    out and named. Raises ValueError when none is left.
+    out and named. workers : threads, each of which looks at one normal at a time; their number
+    changes no result. Raises ValueError when none is left.
     """
     reference = Reference.of(bins)
     # Observed, expected, and expected by the others (leave_one_out) are all that is kept of the
     # normals; expectations with seven digits.
     expected = np.empty(observed.shape, dtype=np.float32)
-    alone = []
-    for i, counted in enumerate(observed):
-        found = expectation(counted, reference, factor=None, settings=normalize_settings)
+
+    def by_itself(i: int) -> _Donor:
+        found = expectation(observed[i], reference, factor=None, settings=normalize_settings)
         expected[i] = found.expected
-        alone.append(_Donor(names[i], found.fragments, found.sex, found.sufficient))
+        return _Donor(names[i], found.fragments, found.sex, found.sufficient)
+
+    alone = threads.each(by_itself, range(len(observed)), threads=workers)
     reason = {donor.name: "too few fragments" for donor in alone if not donor.sufficient}
     for name, why in reason.items():
         log.warning("normal %s is left out: %s", name, why)
@@ -121,22 +129,21 @@ def build(
                 "%d normals: too few to leave one out; the noise of each sample will be read off "
                 "itself and false-positive rates are not known", len(used),
             )  # fmt: skip
-            itself = Left(bins, reference, [names[i] for i in used], observed[used],
-                          expected[used], [alone[i].sex for i in used], WAVES.empty())  # fmt: skip
+            itself = Left(
+                bins, reference, [names[i] for i in used], observed[used], expected[used],
+                [alone[i].sex for i in used], WAVES.empty(), workers,
+            )  # fmt: skip
             dispersion = _largest([own_dispersion(profile) for profile in itself.profiles()])
             left = replace(itself, names=[])
             break
         left = leave_one_out(
             names, bins, reference, factor, table, normalize_settings=normalize_settings,
-            most=settings.waves,
+            most=settings.waves, workers=workers,
         )  # fmt: skip
-        dispersion = measured_dispersion(left.profiles())
+        noise = left.each(noise_of)
+        dispersion = common_dispersion([one.by_size for one in noise])
         common = left.together(table)
-        checks |= {
-            name: _check(profile, dispersion, fraction_settings, normals=others)
-            for name, profile, others in zip(left.names, left.profiles(), left.others(*common),
-                                             strict=True)
-        }  # fmt: skip
+        checks |= _checks(left, noise, common, dispersion, fraction_settings)
         outliers = _outliers({name: checks[name] for name in left.names}, settings)
         # One bad normal makes the others look bad: the worst go first, then all is judged again.
         allowed = min(max(1, len(used) // 8), len(used) - MIN_FOR_LEAVE_ONE_OUT)
@@ -371,6 +378,7 @@ class Left:
     expected: Floats
     sexes: list[str | None]
     waves: pd.DataFrame
+    workers: int = 1
 
     def profile(self, i: int) -> pd.DataFrame:
         """The PROFILE table of normal ``i``, without reasons."""
@@ -381,20 +389,28 @@ class Left:
         """The profile of each normal, one at a time."""
         return (self.profile(i) for i in range(len(self.names)))
 
+    def each(self, look: Callable[[pd.DataFrame], T]) -> list[T]:
+        """What is found in the profile of each normal."""
+        return threads.each(lambda i: look(self.profile(i)), range(len(self.names)),
+                            threads=self.workers)  # fmt: skip
+
     def together(self, table: pd.DataFrame) -> tuple[Grid, Summed]:
         """All normals on common windows; table : the PON table."""
-        return normals_step.together(self.profiles(), table)
+        grid, window = normals_step.common(table)
+        each = (
+            normals_step.sums_of(window, len(grid), seen.astype(float), wanted.astype(float))
+            for seen, wanted in zip(self.observed, self.expected, strict=True)
+        )
+        return normals_step.gathered(each, grid)
 
-    def others(self, grid: Grid, summed: Summed) -> Iterator[tuple[Grid, Summed]]:
-        """For each normal, all but that one of ``together``."""
-        each = np.arange(len(self.names))
-        for i in each:
-            yield grid, summed.subset_of(each != i)
+    def others(self, summed: Summed, i: int) -> Summed:
+        """All but normal ``i`` of those that are summed ``together``."""
+        return summed.subset_of(np.arange(len(self.names)) != i)
 
 
 def leave_one_out(
     names: Sequence[str], bins: pd.DataFrame, reference: Reference, factors: Factors,
-    table: pd.DataFrame, *, normalize_settings: NormalizeSettings, most: int,
+    table: pd.DataFrame, *, normalize_settings: NormalizeSettings, most: int, workers: int = 1,
 ) -> Left:  # fmt: skip
     """Each normal of the panel as corrected by the factors and the waves of the others.
 
@@ -407,19 +423,24 @@ def leave_one_out(
     whole = factors.n_normals == len(names)
     observed = factors.observed if whole else factors.observed[factors.used]
     expected = np.empty(observed.shape, dtype=factors.expected.dtype)
-    sexes = []
-    for i, k in enumerate(factors.used):
-        found = expectation(observed[i], reference, factor=factors.without(k, bins),
-                            settings=normalize_settings)  # fmt: skip
+    each = range(factors.n_normals)
+
+    def by_others(i: int) -> str | None:
+        factor = factors.without(factors.used[i], bins)
+        found = expectation(observed[i], reference, factor=factor, settings=normalize_settings)
         expected[i] = np.where(unused, np.nan, found.expected)
-        sexes.append(found.sex)
+        return found.sex
+
+    sexes = threads.each(by_others, each, threads=workers)
     plain = Left(bins, reference, [names[k] for k in factors.used], observed, expected, sexes,
-                 WAVES.empty())  # fmt: skip
+                 WAVES.empty(), workers)  # fmt: skip
     grid, summed = plain.together(table)
-    each = np.arange(factors.n_normals)
-    for i, profile in enumerate(plain.profiles()):
-        waves = waves_of(summed.subset_of(each != i), grid, most=most)
-        expected[i] = without_waves(profile, waves)[0]["expected"]
+
+    def take_out(i: int) -> None:
+        waves = waves_of(plain.others(summed, i), grid, most=most)
+        expected[i] = without_waves(plain.profile(i), waves)[0]["expected"]
+
+    threads.each(take_out, each, threads=workers)
     return replace(plain, waves=waves_of(summed, grid, most=most).frame())
 
 
@@ -434,7 +455,11 @@ def measured_dispersion(profiles: Iterable[pd.DataFrame]) -> Dispersion:
     like the noisier normals. sd is the robust one of ``mad_sd`` where there are ``MIN_WINDOWS``,
     and the root mean square about 1 where there are fewer: what sets single chromosomes apart.
     """
-    found = [_excess_by_size(profile) for profile in profiles]
+    return common_dispersion([noise_of(profile).by_size for profile in profiles])
+
+
+def common_dispersion(found: Sequence[BySize]) -> Dispersion:
+    """The over-dispersion of libraries, see ``measured_dispersion``."""
     sizes: list[float] = []
     taus: list[float] = []
     before = -1
@@ -455,7 +480,7 @@ def measured_dispersion(profiles: Iterable[pd.DataFrame]) -> Dispersion:
 
 
 @dataclass(frozen=True)
-class _BySize:
+class BySize:
     """Windows of 1, 2, 4, ... atoms of a library: how many, and what they vary by beyond counting,
     None where that cannot be read off. ``own`` : the dispersion from itself where it never can."""
 
@@ -463,8 +488,23 @@ class _BySize:
     own: Dispersion | None
 
 
-def _excess_by_size(profile: pd.DataFrame) -> _BySize:
+@dataclass(frozen=True)
+class Noise:
+    """What a library varies by: by size of windows, as it tells itself, and in large regions."""
+
+    by_size: BySize
+    own: OwnExcess
+    regional: float
+
+
+def noise_of(profile: pd.DataFrame) -> Noise:
+    """The noise of a library, whose atoms are looked at once."""
     used = Used.of(profile)
+    own = own_excess(profile, used=used)
+    return Noise(_excess_by_size(used, own), own, regional_noise(used))
+
+
+def _excess_by_size(used: Used, own: OwnExcess) -> BySize:
     steps: list[tuple[int, float | None]] = []
     while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
         observed, expected = used.sums(atoms=2 ** len(steps))
@@ -472,7 +512,7 @@ def _excess_by_size(profile: pd.DataFrame) -> _BySize:
         full = n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS
         steps.append((n, _excess(observed / expected, expected) if full else None))
     known = any(excess is not None for _, excess in steps)
-    return _BySize(steps, None if known else own_dispersion(profile))
+    return BySize(steps, None if known else own.dispersion)
 
 
 def _excess(ratio: Array, expected: Array) -> float:
@@ -502,14 +542,29 @@ class _Check:
     dispersion: Dispersion
 
 
+def _checks(
+    left: Left, noise: Sequence[Noise], common: tuple[Grid, Summed], dispersion: Dispersion,
+    settings: FractionSettings,
+) -> dict[str, _Check]:  # fmt: skip
+    """The check of each normal by its name; common : all of them on common windows."""
+    grid, summed = common
+
+    def check(i: int) -> _Check:
+        return _check(left.profile(i), noise[i], dispersion, settings,
+                      normals=(grid, left.others(summed, i)))  # fmt: skip
+
+    found = threads.each(check, range(len(left.names)), threads=left.workers)
+    return dict(zip(left.names, found, strict=True))
+
+
 def _check(
-    profile: pd.DataFrame, dispersion: Dispersion, settings: FractionSettings, *,
+    profile: pd.DataFrame, noise: Noise, dispersion: Dispersion, settings: FractionSettings, *,
     normals: tuple[Grid, Summed],
 ) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
-    noisier = sample_dispersion(profile, dispersion)
+    noisier = noise.own.beside(dispersion)
     found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, normals=normals)
-    return _Check(regional_noise(profile), found, p_value, noisier)
+    return _Check(noise.regional, found, p_value, noisier)
 
 
 def _fraction_of(
@@ -536,9 +591,8 @@ def _fraction_of(
     return found, p_value
 
 
-def regional_noise(profile: pd.DataFrame) -> float:
+def regional_noise(used: Used) -> float:
     """Standard deviation of the ratios of large regions beyond counting noise."""
-    used = Used.of(profile)
     n_atoms = len(used.observed)
     if n_atoms == 0:
         return float("nan")
@@ -608,26 +662,32 @@ def _gene_checks(
     Each normal is tested with the noise that the others show at the gene.
     """
     use = [checks[name].dispersion for name in left.names]
+    extents = left.each(functools.partial(genetest.extents_of, gene_table=gene_table,
+                                          settings=settings))  # fmt: skip
     sums = np.array([
-        genetest.squared_excess(profile, gene_table, dispersion=own, settings=settings)
-        for profile, own in zip(left.profiles(), use, strict=True)
+        genetest.squared_excess(one, dispersion=own)
+        for one, own in zip(extents, use, strict=True)
     ]).reshape(len(use), len(gene_table), 2)  # fmt: skip
     names = gene_table["gene"].tolist()
-    others = [dict(zip(names, excess_of_sums(sums.sum(0) - one), strict=True)) for one in sums]
-    tested = [
-        genetest.measure(profile, gene_table, dispersion=own, settings=settings, excess=of_others)
-        for profile, own, of_others in zip(left.profiles(), use, others, strict=True)
-    ]
+
+    def test(i: int) -> list[genetest.Tested | None]:
+        others = dict(zip(names, excess_of_sums(sums.sum(0) - sums[i]), strict=True))
+        return genetest.tested(
+            extents[i], functools.partial(left.profile, i), gene_table, dispersion=use[i],
+            settings=settings, excess=others,
+        )  # fmt: skip
+
+    tested = threads.each(test, range(len(use)), threads=left.workers)
     excess = excess_of_sums(sums.sum(0))
     rows = []
     for position, gene in enumerate(names):
-        found = [table[position] for table in tested]
-        known = [m for m in found if m.n_bins > 0]
-        core = np.array([m.core_ratio for m in known])
+        seen = [one for one in (each[position] for each in extents) if one is not None]
+        known = [one for one in (each[position] for each in tested) if one is not None]
+        core = np.array([one.observed[0] / one.expected[0] for one in seen])
         rows.append(
             {
                 "gene": gene,
-                "n_bins": max((m.core_bins for m in found), default=0),
+                "n_bins": max((int(one.atoms[0]) for one in seen), default=0),
                 "sd": float(np.std(core, ddof=1)) if len(core) > 1 else float("nan"),
                 "excess": excess[position] if known else float("nan"),
                 "max_z": max((m.z for m in known), default=float("nan")),

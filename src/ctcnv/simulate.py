@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ctcnv.schema import TRUTH_SEGMENTS, chrom_key, is_autosome
+from ctcnv.schema import TRUTH_SEGMENTS, chrom_key, is_autosome, numbered
 from ctcnv.synthetic import Genome, autosomal, smooth_noise
 
 Ints = NDArray[np.int64]
@@ -80,16 +80,17 @@ def copies(
 
     chrom, start, end : (n,) regions, sorted or not.
     """
-    names = pd.unique(pd.Series(chrom))
-    normal = {name: normal_copies(str(name), sex) for name in names}
-    result = np.array([normal[name] for name in chrom], dtype=float)
+    code, names = numbered(chrom)
+    each = np.array([normal_copies(str(name), sex) for name in names], dtype=float)
+    result: Floats = each[code]
     if tumor is None:
         return result
     result *= tumor.base / 2
-    keys = np.array([chrom_key(str(name)) for name in chrom], dtype=object)
+    keys = [chrom_key(str(name)) for name in names]
     background = result.copy()
     for segment in _resolved(tumor.segments):
-        here = np.flatnonzero(keys == chrom_key(segment.chrom))
+        named = np.array([key == chrom_key(segment.chrom) for key in keys], dtype=bool)
+        here = np.flatnonzero(named[code])
         overlap = np.minimum(end[here], segment.end) - np.maximum(start[here], segment.start)
         share = np.clip(overlap, 0, None) / (end[here] - start[here])
         result[here] += share * (segment.copies - background[here])

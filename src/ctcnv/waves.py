@@ -167,16 +167,17 @@ def without_waves(profile: pd.DataFrame, waves: Waves) -> tuple[pd.DataFrame, fl
     Only autosomes change; their expectation keeps its sum.
     """
     expected = profile["expected"].to_numpy(dtype=float)
-    inside = np.isfinite(expected) & is_autosome(profile["chrom"])
-    if waves.axes.shape[1] == 0 or not inside.any():
+    inside = np.flatnonzero(np.isfinite(expected) & is_autosome(profile["chrom"]))
+    if waves.axes.shape[1] == 0 or len(inside) == 0:
         return profile, 0.0
     window = window_of(profile, waves.grid)
     library = sums(profile, window, len(waves.grid))
     deviation = waves.axes @ amplitudes(library, waves)
-    factor = np.append(np.clip(1 + deviation, 1 / LARGEST, LARGEST), 1.0)[window]
-    factor = np.where(inside, factor, 1.0)
-    factor[inside] *= expected[inside].sum() / (expected * factor)[inside].sum()
-    return profile.assign(expected=expected * factor), float(np.std(deviation))
+    # the last is for -1: an atom in no window
+    factor = np.append(np.clip(1 + deviation, 1 / LARGEST, LARGEST), 1.0)[window[inside]]
+    before, changed = expected[inside], expected.copy()
+    changed[inside] = before * (factor * (before.sum() / (before * factor).sum()))
+    return profile.assign(expected=changed), float(np.std(deviation))
 
 
 def amplitudes(library: Summed, waves: Waves) -> Array:

@@ -42,13 +42,15 @@ rule pon:
         "benchmarks/reference/pon.tsv"
     conda:
         "../../envs/ctcnv.yaml"
+    # every sample waits for it
+    threads: 2
     resources:
         mem_mb=pon_mem_mb,
         runtime=60,
     params:
         settings=flags("normalize", "pon", "fraction", "genes"),
     shell:
-        "ctcnv pon --counts {input.counts} --bins {input.bins} --genes {input.genes}"
+        "ctcnv pon --threads {threads} --counts {input.counts} --bins {input.bins} --genes {input.genes}"
         " {params.settings} --output {output.pon}"
         " --output-dispersion {output.dispersion} --output-donors {output.donors}"
         " --output-genes {output.genes} --output-normals {output.normals}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--bins", type=Path, required=True, help="bins.tsv.gz of the reference")
     parser.add_argument("--genes", type=Path, required=True, help="gene table of the reference")
     parser.add_argument("--output", type=Path, required=True, help="pon.tsv.gz to write")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="normals at a time (1)")
     for name in ("dispersion", "donors", "genes", "normals", "waves"):
         parser.add_argument(f"--output-{name}", type=Path, required=True, metavar="FILE")
     add_settings(parser, NormalizeSettings, PonSettings, FractionSettings, GenesSettings)
@@ -33,7 +35,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, compute, write."""
     import numpy as np
 
-    from ctcnv import pon, schema
+    from ctcnv import pon, schema, threads
     from ctcnv.cli import sample as shared
     from ctcnv.io import tables
 
@@ -50,8 +52,8 @@ def run(args: argparse.Namespace) -> None:
     filters = ""
     # Of each table only what is needed stays in memory.
     observed = np.zeros((len(args.counts), len(bins.frame)), dtype=np.int32)
-    for path in args.counts:
-        stored = tables.read(path, schema.COUNTS, only=("fragments",))
+    read = functools.partial(tables.read, table=schema.COUNTS, only=("fragments",))
+    for stored in threads.in_turn(read, args.counts, threads=args.threads):
         name = stored.require("sample")
         if name in digests or name in failed:
             raise ValueError(f"normal {name!r} is given twice; names must be unique")
@@ -76,6 +78,7 @@ def run(args: argparse.Namespace) -> None:
         settings=use_pon,
         fraction_settings=use_fraction,
         genes_settings=use_genes,
+        workers=args.threads,
     )
     require_target(result.pon, gene_table.frame, args.bins)
     used = (use_normalize, use_pon, use_fraction, use_genes)

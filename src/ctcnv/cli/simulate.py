@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
+    from ctcnv.simulate import Sample
+
 log = logging.getLogger(__name__)
 
 #: Reads at each mutation, as a panel has them.
@@ -55,12 +57,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int | None:
     """Draw the genome and the cohort, then each sample, and write them."""
-    from concurrent.futures import ThreadPoolExecutor
-
     import numpy as np
 
     import ctcnv
-    from ctcnv import simulate, synthetic
+    from ctcnv import simulate, synthetic, threads
     from ctcnv.io import simulation, tables
     from ctcnv.schema import GENE_TABLE
 
@@ -91,8 +91,8 @@ def run(args: argparse.Namespace) -> int | None:
     simulation.write_genome(args.output, genome, genes)
     log.info("%s: %d Mb, %d genes", simulation.GENOME, genome.offsets[-1] // 10**6, len(genes))
 
-    def write(number: int, seed: np.random.SeedSequence) -> None:
-        sample = samples[number]
+    def write(one: tuple[Sample, np.random.SeedSequence]) -> None:
+        sample, seed = one
         fragments = simulate.draw(
             genome, sample.library, tumor=sample.tumor, fraction=sample.fraction, sex=sample.sex,
             rng=np.random.default_rng(seed),
@@ -105,8 +105,8 @@ def run(args: argparse.Namespace) -> int | None:
         )  # fmt: skip
 
     # Threads, not processes: the genome is shared, and packing and drawing leave the lock.
-    with ThreadPoolExecutor(args.threads) as pool:
-        list(pool.map(write, range(len(samples)), of_samples.spawn(len(samples))))
+    seeds = of_samples.spawn(len(samples))
+    threads.each(write, zip(samples, seeds, strict=True), threads=args.threads)
     for sample, own in zip(samples, of_mutations.spawn(len(samples)), strict=True):
         if sample.mutations:
             reads = simulate.mutation_reads(

@@ -1,7 +1,6 @@
 """Write simulated plasma: genome, BAMs with index, or counts; sample sheet, configuration, truth.
 
-Every record of a BAM has the same size, so many of them are one structured array that is turned
-into bytes at once (SAM specification, section 4). The same input gives the same bytes.
+The same input gives the same bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ import yaml
 from numpy.typing import NDArray
 
 from ctcnv import __version__, simulate, trial
-from ctcnv.io import clinical, sheet, tables
+from ctcnv.io import bamrecords, clinical, sheet, tables
 from ctcnv.schema import GENE_TABLE, TRUTH, TRUTH_SEGMENTS, TRUTH_TRIAL
-from ctcnv.simulate import READ_BP, Fragments, Sample, Tumor
-from ctcnv.synthetic import BASE_N, Genome
+from ctcnv.simulate import Fragments, Sample, Tumor
+from ctcnv.synthetic import Genome
 
 Ints = NDArray[np.int64]
 
@@ -35,36 +34,11 @@ GC_WIG, CLINICAL, TRUTH_TRIAL_FILE = "gc.wig", "clinical.tsv", "truth.trial.tsv"
 
 #: Bases in a line of the FASTA.
 LINE = 60
-#: ASCII letter of a base code of a BAM record.
-_LETTERS = np.frombuffer(b"=ACMGRSVTWYHKDBN", dtype=np.uint8)
-
-#: A read's flags: paired, in a proper pair, on the reverse strand, mate on the reverse strand,
-#: first and second of the pair, not aligned, mate not aligned.
-_PAIRED, _PROPER, _UNMAPPED, _MATE_UNMAPPED = 0x1, 0x2, 0x4, 0x8
-_REVERSE, _MATE_REVERSE, _FIRST, _SECOND = 0x10, 0x20, 0x40, 0x80
-_QUALITY = 37
-#: Bin of a read that is not aligned (SAM specification, 4.2.1).
-_NO_BIN = 4680
-
-_NAME_DIGITS = 8
-_FOUR_DIGITS = (np.arange(10_000)[:, None] // np.array([1000, 100, 10, 1]) % 10 + ord("0")).astype(
-    np.uint8
-)
-_RECORD = np.dtype(
-    [
-        ("block_size", "<i4"), ("ref", "<i4"), ("pos", "<i4"), ("name_size", "u1"), ("mapq", "u1"),
-        ("bin", "<u2"), ("n_cigar", "<u2"), ("flag", "<u2"), ("seq_size", "<i4"),
-        ("next_ref", "<i4"), ("next_pos", "<i4"), ("template", "<i4"),
-        ("name", "u1", (_NAME_DIGITS + 1,)), ("cigar", "<u4"), ("seq", "u1", (READ_BP // 2,)),
-        ("quality", "u1", (READ_BP,)),
-    ]
-)  # fmt: skip
+#: ASCII letter of a base code of a BAM record; other bytes are none.
+_LETTERS = b"=ACMGRSVTWYHKDBN".ljust(256)
 
 #: Bytes of data in a block of BGZF, its header before the size, and the block at the end.
 _BLOCK = 0xFF00
-#: Records that are made at a time: a whole number of blocks of any record, and few enough that
-#: memory is used again.
-_PIECE = _BLOCK
 _BLOCK_HEADER = bytes.fromhex("1f8b08040000000000ff060042430200")
 _END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -79,7 +53,7 @@ def write_genome(folder: Path, genome: Genome, genes: pd.DataFrame) -> None:
             position += len(header)
             index.append(f"{name}\t{length}\t{position}\t{LINE}\t{LINE + 1}\n")
             codes = genome.codes[genome.offsets[number] : genome.offsets[number + 1]]
-            position += handle.write(_lines(_LETTERS[codes]))
+            position += handle.write(_lines(codes.tobytes().translate(_LETTERS)))
     tables.write_text(folder / f"{GENOME}.fai", "".join(index))
     tables.write(
         folder / GENES, GENE_TABLE, genes,
@@ -87,8 +61,9 @@ def write_genome(folder: Path, genome: Genome, genes: pd.DataFrame) -> None:
     )  # fmt: skip
 
 
-def _lines(letters: NDArray[np.uint8]) -> bytes:
+def _lines(text: bytes) -> bytes:
     """Letters in lines of equal length, the last one shorter."""
+    letters = np.frombuffer(text, dtype=np.uint8)
     whole = len(letters) // LINE * LINE
     block = np.full((whole // LINE, LINE + 1), ord("\n"), dtype=np.uint8)
     block[:, :LINE] = letters[:whole].reshape(-1, LINE)
@@ -214,10 +189,11 @@ def bam_path(folder: Path, sample: Sample) -> Path:
 def write_bam(path: Path, genome: Genome, fragments: Fragments) -> int:
     """Write fragments as a sorted BAM with its index beside it; give the number of reads."""
     # The name of the index is that of the BAM it belongs to, so both are made under their own.
-    unaligned = _unaligned(fragments.unmapped, first_name=len(fragments.start))
+    unaligned = bamrecords.unaligned(fragments.unmapped, first_name=len(fragments.start))
     with tables.replacing(path) as temporary:
         with temporary.open("wb") as handle:
-            for block in _compressed([_header(genome)], _aligned(genome, fragments), [unaligned]):
+            aligned = bamrecords.aligned(genome, fragments)
+            for block in _compressed([_header(genome)], aligned, [unaligned]):
                 handle.write(block)
         index = path.with_name(f"{path.name}.bai")
         with tables.replacing(index) as temporary_index:
@@ -236,91 +212,6 @@ def _header(genome: Genome) -> bytes:
         parts.append(struct.pack("<i", len(name) + 1) + name.encode() + b"\0")
         parts.append(struct.pack("<i", length))
     return b"".join(parts)
-
-
-def _aligned(genome: Genome, fragments: Fragments) -> Iterator[bytes]:
-    """The records of the aligned reads, sorted by position, ``_PIECE`` at a time."""
-    left = fragments.start
-    right = left + fragments.length - READ_BP
-    n, again = len(left), fragments.again_of
-    # A pair's first read is the left one of every second pair: both strands are sequenced.
-    names = np.empty(n, dtype=np.int64)
-    names[np.argsort(left, kind="stable")] = np.arange(n)
-    first_is_left = names % 2 == 0
-    plain = _PAIRED + _PROPER * fragments.proper + fragments.flags.astype(np.int64)
-    left_flag = plain + _MATE_REVERSE + np.where(first_is_left, _FIRST, _SECOND)
-    right_flag = plain + _REVERSE + np.where(first_is_left, _SECOND, _FIRST)
-
-    position = np.concatenate([left, right, fragments.again_start])
-    mate = np.concatenate([right, left, right[again]])
-    flag = np.concatenate([left_flag, right_flag, left_flag[again] + fragments.again_flags])
-    template = np.concatenate(
-        [fragments.length, -fragments.length, np.zeros(len(again), dtype=np.int64)]
-    )
-    pair = np.concatenate([np.arange(n), np.arange(n), again])
-    order = np.argsort(position, kind="stable")
-    reads = np.lib.stride_tricks.sliding_window_view(genome.codes, READ_BP)
-    for begin in range(0, len(order), _PIECE):
-        part = order[begin : begin + _PIECE]
-        record = _blank(len(part))
-        here, there, of = position[part], mate[part], pair[part]
-        chrom, mate_chrom = (
-            np.searchsorted(genome.offsets, place, side="right") - 1 for place in (here, there)
-        )
-        record["ref"], record["next_ref"] = chrom, mate_chrom
-        record["pos"] = here - genome.offsets[chrom]
-        record["next_pos"] = there - genome.offsets[mate_chrom]
-        record["bin"] = _index_bin(record["pos"])
-        record["mapq"] = fragments.mapq[of]
-        record["flag"] = flag[part]
-        record["template"] = template[part]
-        record["name"][:, :_NAME_DIGITS] = _digits(names[of])
-        bases = reads[here]
-        record["seq"] = (bases[:, 0::2] << 4) | bases[:, 1::2]
-        yield record.tobytes()
-
-
-def _unaligned(n: int, *, first_name: int) -> bytes:
-    """The records of n pairs that are aligned nowhere; they stand at the end of the file."""
-    record = _blank(2 * n)
-    for field in ("ref", "pos", "next_ref", "next_pos"):
-        record[field] = -1
-    record["bin"] = _NO_BIN
-    record["flag"] = _PAIRED + _UNMAPPED + _MATE_UNMAPPED
-    record["flag"][0::2] += _FIRST
-    record["flag"][1::2] += _SECOND
-    # A record whose CIGAR is empty would be shorter than the others; a soft clip keeps the size.
-    record["cigar"] = READ_BP << 4 | 4
-    record["name"][:, :_NAME_DIGITS] = _digits(first_name + np.repeat(np.arange(n), 2))
-    record["seq"] = BASE_N << 4 | BASE_N
-    return record.tobytes()
-
-
-def _blank(n: int) -> NDArray[np.void]:
-    """n records with the fields that are the same in all."""
-    one = np.zeros(1, dtype=_RECORD)
-    one["block_size"] = _RECORD.itemsize - 4
-    one["name_size"] = _NAME_DIGITS + 1
-    one["n_cigar"] = 1
-    one["cigar"] = READ_BP << 4  # as many matches
-    one["seq_size"] = READ_BP
-    one["quality"] = _QUALITY
-    return np.frombuffer(bytearray(one.tobytes() * n), dtype=_RECORD)
-
-
-def _digits(numbers: Ints) -> NDArray[np.uint8]:
-    """Numbers as decimal digits, in ASCII, with leading zeros."""
-    return np.hstack([_FOUR_DIGITS[numbers // 10_000 % 10_000], _FOUR_DIGITS[numbers % 10_000]])
-
-
-def _index_bin(position: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The bin of the index that a read starting here falls into (SAM specification, 5.3)."""
-    begin, end = position.astype(np.int64), position.astype(np.int64) + READ_BP - 1
-    found = np.zeros(len(begin), dtype=np.int64)
-    for level, shift in enumerate((26, 23, 20, 17, 14), start=1):
-        first = ((1 << 3 * level) - 1) // 7
-        found = np.where(begin >> shift == end >> shift, first + (begin >> shift), found)
-    return found
 
 
 def _compressed(*parts: Iterable[bytes]) -> Iterator[bytes]:

@@ -17,7 +17,7 @@ import io
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -28,10 +28,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctcnv import __version__
+from ctcnv.io import decimals
 from ctcnv.schema import BINS, Column, Table
 
-#: Significant digits of a float in a table: far below any noise, and stable between platforms.
-DIGITS = 7
 #: Rows that are written at once.
 ROWS = 50_000
 #: How each member of a gzip file begins, and how many times its size the data of one can be.
@@ -185,19 +184,15 @@ def _lines(columns: Sequence[NDArray[np.bytes_]]) -> bytes:
 def _shown(values: pd.Series, column: Column) -> NDArray[np.bytes_]:
     """A column as the cells of a file."""
     if column.kind == "float":
-        return np.array(
-            [_number(value) for value in values.to_numpy(dtype=float).tolist()], dtype=np.bytes_
-        )
+        return decimals.cells(values.to_numpy(dtype=float))
     # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
-    shows: dict[str, Callable[[object], str]] = {"int": str, "bool": _truth}
-    show = shows.get(column.kind, _cell)
-    # The last is for code -1: missing.
-    return np.array([*(show(value).encode() for value in distinct), b""], dtype=np.bytes_)[codes]
-
-
-def _number(value: float) -> str:
-    return "" if value != value else f"{value:.{DIGITS}g}"
+    if column.kind == "int":
+        texts = np.asarray(distinct, dtype=np.int64).astype(np.bytes_)
+    else:
+        show = _truth if column.kind == "bool" else _cell
+        texts = np.array([show(value).encode() for value in distinct], dtype=np.bytes_)
+    return np.append(texts, b"")[codes]  # the last is for code -1: missing
 
 
 def _truth(value: object) -> str:
