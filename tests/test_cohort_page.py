@@ -245,6 +245,19 @@ def test_the_command_writes_four_tables_and_a_page(tmp_path: Path) -> None:
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
 
 
+def test_a_quality_table_without_a_sample_of_a_track_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(tmp_path)
+    whole = tables.read(tmp_path / "qc.tsv", schema.QC).frame
+    tables.write(tmp_path / "qc.tsv", schema.QC, whole.iloc[1:].reset_index(drop=True))
+    assert run(words) == 2
+    missing = whole["sample"].iloc[0]
+    said = capsys.readouterr().err
+    assert f"qc.tsv: no row of sample {missing!r}, which is in a track; make it again" in said
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_clinical_table_reaches_the_statistics(tmp_path: Path) -> None:
     path = tmp_path / "clinical.tsv"
     names = [fake.name for fake in list(fakes.cases(atom_bp=5_000_000).values())[:2]]

@@ -102,7 +102,8 @@ def genes(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     parts = []
     for patient, sample in zip(patients["patient"], patients["first_sample"], strict=True):
         if sample not in tables:
-            raise ValueError(f"sample {sample!r} of patient {patient!r} has no table of genes")
+            raise ValueError(f"sample {sample!r} of patient {patient!r} has no table of genes; "
+                             "name it in --genes")  # fmt: skip
         found = tables[sample][list(OF_GENES)]
         parts.append(found.assign(patient=patient, sample=sample).astype(object))
     if not parts:

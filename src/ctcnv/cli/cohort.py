@@ -73,6 +73,11 @@ def run(args: argparse.Namespace) -> None:
         stored = tables.read(path, schema.GENES, only=cohort.OF_GENES)
         genes[stored.require("sample")] = stored.frame
         inputs[f"genes.{stored.require('sample')}"] = stored.digest
+    unjudged = sorted({name for track in tracks.values() for name in track["sample"]}
+                      - set(plasma["sample"]))  # fmt: skip
+    if unjudged:
+        raise ValueError(f"{args.qc}: no row of sample {unjudged[0]!r}, which is in a track; make "
+                         "it again with ctcnv qc")  # fmt: skip
     inputs["qc"] = qc.digest
     given = None
     if args.clinical is not None:
