@@ -37,7 +37,7 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
             single = Cell(palette.STATUS[row["status"]], note, row["status"])
         if known(row["mutation_fraction"]):
             bounds = words.interval(row["mutation_low"], row["mutation_high"], words.share, "%")
-            note = f"by mutations alone {percent(row['mutation_fraction'])} ({bounds})"
+            note = f"by mutations alone\n{percent(row['mutation_fraction'])} ({bounds})"
             single = Cell(single.main, _lines(single.note, note), single.tone)
         rows.append({
             "day": p.title,
@@ -86,7 +86,7 @@ def _changed(row: Row, prefix: str) -> Cell:
     kind = row[f"{prefix}change"]
     by_mutations = ""
     if not prefix and known(row["vaf_ratio"]):
-        by_mutations = f"mean allele fraction {_with_bounds(row, 'vaf_ratio', words.fold)}"
+        by_mutations = f"mean allele fraction\n{_with_bounds(row, 'vaf_ratio', words.fold)}"
     return Cell(palette.CHANGE[kind], _lines(ratio, bounds, by_mutations), kind)
 
 
