@@ -200,6 +200,14 @@ def test_mutations_that_cannot_be_compared_or_do_not_fit_stand_among_what_is_not
     assert f"Change in mean allele fraction, day 21 {missing}." in head
 
 
+def test_one_of_several_baselines_is_said_in_the_course():
+    fake = CASES["responder"]
+    frame = fake.track[0].copy()
+    frame.loc[frame.index[0], "reason"] = "baseline; days: the last of 2 samples at or before day 0"
+    course = words_of(page_of(fake, track=Sheet(frame, fake.track[1]))).split("Course over time")[1]
+    assert "The last of 2 samples at or before day 0." in course.split("Genome-wide")[0]
+
+
 def test_a_person_that_cannot_be_told_is_not_evaluable_with_the_evidence():
     fake = CASES["responder"]
     told = "not evaluable (both female, likelihood ratio 2.5)"

@@ -42,6 +42,7 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
         rows.append({
             "day": p.title,
             "sample": p.sample.name,
+            "said": words.sentence(reason_of(row, "days")) if explained(row, "days") else "",
             "single": single,
             "lod": percent(row["lod"]),
             "informed": _informed(row),

@@ -433,7 +433,7 @@ CHANGES = {"change": "ctDNA fraction", "erbb2_change": "ERBB2 excess copies"}
 REASON_PARTS = {"change": "ctDNA fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
                 "noise": "noise: ", "vaf": "mean VAF: ", "mutations": "mutations: ",
-                "identity": "identity: "}  # fmt: skip
+                "days": "days: ", "identity": "identity: "}  # fmt: skip
 
 
 #: What the track says of mutations that do not fit the change of the copy number.
