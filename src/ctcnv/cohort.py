@@ -109,3 +109,15 @@ def genes(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     if not parts:
         return COHORT_GENES.empty()
     return COHORT_GENES.check(pd.concat(parts, ignore_index=True))
+
+
+def mutated(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The mutated genes of each patient's first sample (patient, gene): its mutations that have a
+    part in the tumor fraction, ``tables`` MUTATIONS by sample; none where none were given."""
+    rows = [
+        (patient, gene)
+        for patient, sample in zip(patients["patient"], patients["first_sample"], strict=True)
+        if sample in tables
+        for gene in sorted(set(tables[sample].loc[tables[sample]["used"], "gene"].dropna()))
+    ]
+    return pd.DataFrame(rows, columns=["patient", "gene"], dtype=object)

@@ -234,6 +234,7 @@ def swimmer(
             ("x", alive, known & died),
             ("|", free, np.isfinite(free) & progressed),
             (">", free, np.isfinite(free) & ~progressed),
+            (">", alive, known & ~died),
         ):
             axes.plot(at[of], lane[of], marker, color=palette.INK, ms=6, zorder=4)
         where = dict(zip(people["patient"], lane.tolist(), strict=True))
@@ -263,21 +264,27 @@ def swimmer(
         if patients["pfs_days"].notna().any():
             marks += [
                 Line2D([], [], marker="|", ls="", color=palette.INK, label="progression"),
-                Line2D([], [], marker=">", ls="", color=palette.INK, label="censored"),
             ]
         if patients["os_days"].notna().any():
             marks += [
                 Line2D([], [], marker="x", ls="", color=palette.INK, label="death"),
                 Line2D([], [], color=palette.GRID, lw=6, label="overall survival"),
             ]
+        if patients[["pfs_days", "os_days"]].notna().any(axis=None):
+            marks.append(Line2D([], [], marker=">", ls="", color=palette.INK, label="censored"))
         figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left", ncols=6)
     return figure
 
 
-def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
-    """Calls of the altered genes of each patient's first sample: a column each, ERBB2 on top."""
-    altered = genes["call"].isin(["amplified", "gained", "lost"])
-    count = genes.loc[altered].groupby("gene")["patient"].nunique()
+def matrix(
+    genes: pd.DataFrame, patients: pd.DataFrame, mutated: pd.DataFrame | None = None
+) -> Figure:
+    """Calls of the altered genes of each patient's first sample: a column each, ERBB2 on top; and
+    which genes are mutated (columns patient and gene)."""
+    altered = genes.loc[genes["call"].isin(["amplified", "gained", "lost"]), ["gene", "patient"]]
+    if mutated is None:
+        mutated = altered.iloc[:0]
+    count = pd.concat([altered, mutated]).groupby("gene")["patient"].nunique()
     names = sorted(count.index, key=lambda name: (name != GENE, -count[name], name))[:MOST_GENES]
     if GENE not in names and (genes["gene"] == GENE).any():
         names = [GENE, *names[: MOST_GENES - 1]]
@@ -302,6 +309,11 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
                 tiles, facecolor=colour, edgecolor=palette.MUTED, lw=0.6 if dotted else 0,
                 ls=":" if dotted else "-",
             ), autolim=False)  # fmt: skip
+        column = {who: x for x, who in enumerate(people)}
+        row = {name: y for y, name in enumerate(names)}
+        small = mutated[mutated["gene"].isin(names) & mutated["patient"].isin(people)]
+        axes.plot([column[who] for who in small["patient"]], [row[name] for name in small["gene"]],
+                  "s", ms=4, color=palette.INK, mec="white", mew=0.8)  # fmt: skip
         axes.set_xlim(-0.6, max(len(people), 1) - 0.4)
         axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
         _name_patients(axes, people, along="x")
@@ -310,15 +322,18 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
         axes.tick_params(length=0)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-        marks = [
+        marks: list[Any] = [
             Patch(facecolor=palette.CALL_COLOUR[call], label=word, edgecolor=palette.MUTED,
                   lw=0.6 if call == "indeterminate" else 0,
                   ls=":" if call == "indeterminate" else "-")
             for call, word in palette.CALL.items() if (genes["call"] == call).any()
         ]  # fmt: skip
+        if len(small):
+            marks.append(Line2D([], [], marker="s", ls="", ms=4, color=palette.INK, mec="white",
+                                label="Mutated"))  # fmt: skip
         if marks:
             figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left",
-                          ncols=6)  # fmt: skip
+                          ncols=7)  # fmt: skip
     return figure
 
 
