@@ -179,6 +179,7 @@ def test_the_matrix_marks_mutated_genes_also_those_whose_copies_are_not_tested(
     )
     tp53 = next(t.get_text() for t in figure.axes[0].get_yticklabels() if "TP53" in t.get_text())
     assert tp53.endswith(f" 2/{len(people)}")
+    assert rows[:2] == ["ERBB2", "TP53"], "those that are mutated stand first"
     assert ">Mutated<" in plots.render(figure, "svg").decode()
     assert ">Mutated<" not in plots.render(draw.matrix(genes, people), "svg").decode()
 

@@ -121,6 +121,8 @@ def forest(lines: Sequence[Line]) -> Figure:
 MOST_CHANGE = 1.0
 #: Genes in the matrix at most; the table has them all.
 MOST_GENES = 24
+#: Of them the mutated ones, which stand first.
+MOST_MUTATED = 10
 #: The gene that stands first.
 GENE = "ERBB2"
 #: Width of a patient in a figure and least width of a figure, in inches.
@@ -285,7 +287,9 @@ def matrix(
     if mutated is None:
         mutated = altered.iloc[:0]
     count = pd.concat([altered, mutated]).groupby("gene")["patient"].nunique()
-    names = sorted(count.index, key=lambda name: (name != GENE, -count[name], name))[:MOST_GENES]
+    often = sorted(mutated["gene"].unique(), key=lambda name: (-count[name], name))[:MOST_MUTATED]
+    names = sorted(count.index, key=lambda name: (name != GENE, name not in often, -count[name],
+                                                  name))[:MOST_GENES]  # fmt: skip
     if GENE not in names and (genes["gene"] == GENE).any():
         names = [GENE, *names[: MOST_GENES - 1]]
     calls = {(row.gene, row.patient): str(row.call) for row in display.rows(genes)}
@@ -313,7 +317,7 @@ def matrix(
         row = {name: y for y, name in enumerate(names)}
         small = mutated[mutated["gene"].isin(names) & mutated["patient"].isin(people)]
         axes.plot([column[who] for who in small["patient"]], [row[name] for name in small["gene"]],
-                  "s", ms=4, color=palette.INK, mec="white", mew=0.8)  # fmt: skip
+                  "s", ms=5, color=palette.INK, mec="white", mew=0.8)  # fmt: skip
         axes.set_xlim(-0.6, max(len(people), 1) - 0.4)
         axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
         _name_patients(axes, people, along="x")
@@ -329,7 +333,7 @@ def matrix(
             for call, word in palette.CALL.items() if (genes["call"] == call).any()
         ]  # fmt: skip
         if len(small):
-            marks.append(Line2D([], [], marker="s", ls="", ms=4, color=palette.INK, mec="white",
+            marks.append(Line2D([], [], marker="s", ls="", ms=5, color=palette.INK, mec="white",
                                 label="Mutated"))  # fmt: skip
         if marks:
             figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left",
