@@ -92,6 +92,30 @@ def test_a_step_with_a_wrong_name_is_one_line_and_exit_code_2(
     assert said.count("\n") == 1
 
 
+def test_a_wrong_option_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("qc", "--samples", "x", "--output", "y", "--days", "0", "--quiet") == 2
+    said = capsys.readouterr().err
+    assert said == (
+        "ctcnv qc: error: unrecognized arguments: --days 0; ctcnv qc --help tells the options\n"
+    )
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_done(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    words = [word for flag in ("--bam", "--bins", "--sample") for word in (flag, "missing")]
+    for name in ("output", "output-lengths"):
+        words += [f"--{name}", str(tmp_path / "out" / "x.tsv")]
+    words += ["--output-reads", str(tmp_path / "file" / "deep" / "x.tsv")]
+    assert run("count", *words, "--quiet") == 2
+    assert capsys.readouterr().err == (
+        f"ctcnv count: error: --output-reads is '{tmp_path}/file/deep/x.tsv', but nothing can be "
+        f"written to '{tmp_path}/file'; name another folder\n"
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_an_error_of_many_lines_becomes_one() -> None:
     assert one_line(ValueError("a\n  b\tc")) == "a b c"
     assert one_line(ValueError()) == "ValueError"

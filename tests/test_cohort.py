@@ -169,6 +169,10 @@ def test_a_clinical_table_is_read_with_names_as_text(tmp_path: Path, row_schema:
         ("P1\t\t\t\t30\tyes", r"row 1 \(patient P1\): pfs_event is 'yes'; write 1"),
         ("P1\t\t\t\t30", r"row 1 \(patient P1\): pfs_days and pfs_event go together"),
         ("P1\t\t\t\t\t\t\t1", r"row 1 \(patient P1\): os_days and os_event go together"),
+        (
+            "P1\t\t\t\t30\t1\t20\t1",
+            r"row 1 \(patient P1\): os_days is 20, less than pfs_days 30; a",
+        ),
         ("P 1", r"row 1 \(patient P 1\): patient is 'P 1'; use letters"),
         ("P1\nP1", r"row 2 \(patient P1\): patient 'P1' is there twice, first in row 1"),
         ("\tTP", r"row 1: patient is missing"),

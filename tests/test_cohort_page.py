@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from ctcnv import cli, cohort, outcome, plots, report, schema
 from ctcnv.cli.cohort import figures
@@ -156,6 +157,52 @@ def test_nobody_is_missing_in_the_figures(with_outcome: dict[str, pd.DataFrame])
             assert f">{name}<" in text
 
 
+def squares(figure: Figure) -> list[tuple[float, float]]:
+    """Where the matrix marks a mutation."""
+    lines = [line for line in figure.axes[0].lines if line.get_marker() == "s"]
+    return [place for line in lines for place in line.get_xydata().tolist()]
+
+
+def test_the_matrix_marks_mutated_genes_also_those_whose_copies_are_not_tested(
+    with_outcome: dict[str, pd.DataFrame],
+) -> None:
+    people, genes = with_outcome["patients"], with_outcome["genes"]
+    first, second = people["patient"].tolist()[:2]
+    names = ["ERBB2", "TP53", "TP53"]
+    assert "TP53" not in genes.loc[genes["call"].isin(["amplified", "gained", "lost"]), "gene"]
+    mutated = pd.DataFrame({"patient": [first, first, second], "gene": names})
+    figure = draw.matrix(genes, people, mutated)
+    rows = [label.get_text().split()[0] for label in figure.axes[0].get_yticklabels()]
+    columns = {int(text.xy[0]): text.get_text() for text in figure.axes[0].texts}
+    assert sorted((columns[int(x)], rows[int(y)]) for x, y in squares(figure)) == sorted(
+        zip(mutated["patient"], names, strict=True)
+    )
+    tp53 = next(t.get_text() for t in figure.axes[0].get_yticklabels() if "TP53" in t.get_text())
+    assert tp53.endswith(f" 2/{len(people)}")
+    assert rows[:2] == ["ERBB2", "TP53"], "those that are mutated stand first"
+    assert ">Mutated<" in plots.render(figure, "svg").decode()
+    assert ">Mutated<" not in plots.render(draw.matrix(genes, people), "svg").decode()
+
+
+def test_only_mutations_that_are_used_count_once_a_gene() -> None:
+    table = pd.DataFrame(
+        {"gene": ["TP53", "TP53", "KRAS", None], "used": [True, True, False, True]}
+    )
+    people = pd.DataFrame({"patient": ["P1", "P2"], "first_sample": ["a", "b"]})
+    found = cohort.mutated(people, {"a": table, "c": table})
+    assert found.to_numpy().tolist() == [["P1", "TP53"]]
+
+
+def test_the_end_of_a_life_that_goes_on_is_marked() -> None:
+    people = patients().iloc[:2].copy()
+    people[["pfs_days", "pfs_event"]] = [[100.0, True], [100.0, True]]
+    people[["os_days", "os_event"]] = [[300.0, False], [200.0, True]]
+    axes = draw.swimmer(people, cohort.samples(TRACKS, QC)).axes[0]
+    ends = {line.get_marker(): line.get_xdata().tolist() for line in axes.lines
+            if line.get_marker() in ">x" and len(line.get_xdata())}  # fmt: skip
+    assert ends == {">": [300.0], "x": [200.0]}
+
+
 def test_a_bound_alone_is_a_hollow_bar_and_nothing_at_all_a_cross() -> None:
     people = patients().iloc[:3].copy()
     people["follow_up_ratio"] = [0.4, float("nan"), float("nan")]
@@ -243,6 +290,41 @@ def test_the_command_writes_four_tables_and_a_page(tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in out.iterdir()}
     assert run(words) == 0
     assert before == {path.name: path.read_bytes() for path in out.iterdir()}
+
+
+def test_a_quality_table_without_a_sample_of_a_track_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(tmp_path)
+    whole = tables.read(tmp_path / "qc.tsv", schema.QC).frame
+    tables.write(tmp_path / "qc.tsv", schema.QC, whole.iloc[1:].reset_index(drop=True))
+    assert run(words) == 2
+    missing = whole["sample"].iloc[0]
+    said = capsys.readouterr().err
+    assert f"qc.tsv: no row of sample {missing!r}, which is in a track; make it again" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_mutations_reach_the_matrix_of_the_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = command(tmp_path)
+    assert run(words) == 0
+    page, people = (tmp_path / "out" / name for name in ("cohort.html", "patients.tsv"))
+    assert "A square: mutated" not in page.read_text()
+    first = tables.read(people, schema.COHORT_PATIENTS).frame["first_sample"].iloc[0]
+    row = dict.fromkeys(schema.MUTATIONS.names) | {
+        "chrom": "chr17", "start": 7_500_000, "end": 7_500_001, "ref": "C", "alt": "T",
+        "gene": "TP53", "used": True,
+    }  # fmt: skip
+    path = tmp_path / f"{first}.mutations.tsv"
+    tables.write(path, schema.MUTATIONS, pd.DataFrame([row]), meta={"sample": first})
+    assert run([*words, "--mutations", str(path)]) == 0
+    assert "A square: mutated, as far as variants were given" in page.read_text()
+    stored = tables.read(people, schema.COHORT_PATIENTS)
+    assert stored.require(f"input.mutations.{first}").endswith(tables.sha256_file(path))
+    assert run([*words, "--mutations", str(tmp_path / "{sample}.mutations.tsv")]) == 2
+    assert "No such file or directory" in capsys.readouterr().err
 
 
 def test_the_clinical_table_reaches_the_statistics(tmp_path: Path) -> None:

@@ -171,6 +171,53 @@ def test_copies_that_cannot_be_compared_stand_among_what_is_not_evaluable():
     assert "Change in ERBB2 copies per tumor cell" not in not_raised
 
 
+def test_what_mutations_say_of_the_change_is_said():
+    fake = CASES["responder"]
+    agree = "4 mutations have a part in the change of the ctDNA fraction"
+    reason = f"ctDNA fraction: 0.1 of baseline; mutations: {agree}; mean VAF: 0.12 of baseline"
+    values = {"mutation_fraction": 0.038, "mutation_low": 0.023, "mutation_high": 0.05,
+              "vaf_ratio": 0.12, "vaf_ratio_low": 0.09, "vaf_ratio_high": 0.15}  # fmt: skip
+    text = words_of(page_of(fake, track=with_track(fake, reason=reason, **values)))
+    head, course = text.split("Course over time")[:2]
+    assert f"Mean allele fraction of mutations: 0.12 × baseline (0.090–0.15) {agree}." in head
+    assert "by mutations alone 3.8 % (2.3–5.0 %)" in course
+    assert "mean allele fraction 0.12 (0.090–0.15)" in course
+    assert "disagree on the change" not in text
+    plain = words_of(page_of(fake))
+    assert "by mutations alone" not in plain
+    assert "have a part in the change" not in plain
+
+
+def test_mutations_that_cannot_be_compared_or_do_not_fit_stand_among_what_is_not_evaluable():
+    why = "4 mutations changed in another way than copy number and have no part in the change"
+    missing = "APC chr5:1 of the baseline not listed here with reads"
+    reason = (f"ctDNA fraction: 0.1 of baseline; mutations: {why}; mean VAF: not evaluable, "
+              f"{missing}")  # fmt: skip
+    fake = CASES["responder"]
+    text = words_of(page_of(fake, track=with_track(fake, reason=reason)))
+    head = text.split("Course over time")[0]
+    assert f"Mutations and copy number disagree on the change, day 21 {why}." in head
+    assert f"Change in mean allele fraction, day 21 {missing}." in head
+
+
+def test_one_of_several_baselines_is_said_in_the_course():
+    fake = CASES["responder"]
+    frame = fake.track[0].copy()
+    frame.loc[frame.index[0], "reason"] = "baseline; days: the last of 2 samples at or before day 0"
+    course = words_of(page_of(fake, track=Sheet(frame, fake.track[1]))).split("Course over time")[1]
+    assert "The last of 2 samples at or before day 0." in course.split("Genome-wide")[0]
+
+
+def test_a_person_that_cannot_be_told_is_not_evaluable_with_the_evidence():
+    fake = CASES["responder"]
+    told = "not evaluable (both female, likelihood ratio 2.5)"
+    track = with_track(fake, identity="not_evaluable",
+                       reason=f"ctDNA fraction: 0.1 of baseline; identity: {told}")  # fmt: skip
+    text = words_of(page_of(fake, track=track))
+    row = text[text.index("Person of the baseline") :][:130]
+    assert "Is the baseline Not evaluable both female, likelihood ratio 2.5 " in row
+
+
 def test_a_call_is_given_with_its_probability(pages):
     head = words_of(pages["responder"]).split("Course over time")[0]
     assert "Probability of an amplification > 99 %" in head

@@ -305,6 +305,27 @@ def test_the_baseline_is_the_last_sample_at_or_before_day_zero(days, baseline):
     assert step.baseline(points).day == baseline
 
 
+def test_several_baselines_and_samples_of_one_day_are_said():
+    def of(name, day, **changes):
+        return replace(BASE(), sample=name, day=day, **changes)
+
+    failed = {"fraction": {**BASE().fraction, "status": "failed"}}
+    points = [of("a", -7), of("b", 0), of("c", 0, **failed), of("d", 21), of("e", 21), of("f", 42)]
+    base = step.baseline(points)
+    assert base.sample == "b"
+    assert [step.days_in_words(point, base, points) for point in points] == [
+        "taken before the baseline",
+        "the last of 3 samples at or before day 0, as c failed",
+        "of the same day as b",
+        "of the same day as e",
+        "of the same day as d",
+        "",
+    ]
+    assert step.days_in_words(points[1], base, [points[1], points[3]]) == ""
+    # without a sample before treatment the first stands in, which another part tells
+    assert step.days_in_words(points[3], points[3], [points[3], points[5]]) == ""
+
+
 def test_a_sample_given_twice_is_refused():
     with pytest.raises(ValueError, match="sample 'base' is given twice"):
         step.track([BASE(), replace(BASE(), day=21)], settings=SETTINGS)
@@ -686,6 +707,8 @@ def test_samples_of_one_day_have_a_row_each_against_the_same_baseline():
     assert table.index.tolist() == ["base", "again", "later"]
     assert table["ratio"].loc["again"] == table["ratio"].loc["later"]
     assert table["change"].tolist() == ["baseline", "decrease", "decrease"]
+    assert table.loc["again", "reason"].endswith("; days: of the same day as later")
+    assert "days: " not in table.loc["base", "reason"]
 
 
 # --- what mutations add ---

@@ -17,7 +17,16 @@ from ctcnv.fraction import FractionResult
 from ctcnv.schema import PROFILE
 from ctcnv.simulate import Segment, atom_ploidy
 from tests import plasma
-from validation import donors, fraction_grid, gene_grid, gene_page, limits, patients, tumors
+from validation import (
+    donors,
+    followups,
+    fraction_grid,
+    gene_grid,
+    gene_page,
+    limits,
+    patients,
+    tumors,
+)
 
 NAN = float("nan")
 
@@ -416,3 +425,47 @@ def test_every_sample_of_the_gene_level_has_a_set_that_the_page_knows() -> None:
         "grid", "grid plain", "grid whole", "target", "target whole", "broad", "broad whole",
         "dilution whole", "ploidy", "ploidy whole", "germline", "unchanged", "narrow", "high whole",
     }  # fmt: skip
+
+
+# --- follow-ups with an amplicon and mutations ----------------------------------------------------
+
+
+def followed(**changes: object) -> pd.DataFrame:
+    """Two tumors, each followed with the amplicon as it was and with a quarter of it."""
+    row = {
+        "depth": "1x", "truth": 0.1, "kind": "stays", "part": True, "erbb2_copies_change":
+        "unchanged", **{f"true_{name}": 1.0 for name in ("ratio", "amplicon", "erbb2")},
+        **{f"{name}{end}": value
+           for name in ("ratio", "alone_ratio", "amplicon_ratio", "erbb2_ratio")
+           for end, value in (("", 1.0), ("_low", 0.9), ("_high", 1.2))},
+    }  # fmt: skip
+    lost = row | {"kind": "quarter", "erbb2_copies_change": "selective_loss"}
+    return pd.DataFrame([row, lost, row | changes, lost])
+
+
+def test_follow_ups_count_what_holds_the_truth_and_what_is_called() -> None:
+    text = followups.chapter(followed(true_ratio=1.5, erbb2_copies_change="selective_loss"), seed=1)
+    both, half = "2 of 2, 100.00 % (15.81-100.00 %)", "1 of 2, 50.00 % (1.26-98.74 %)"
+    assert f"ratio by copy number alone {half}; with mutations {half}; ERBB2 excess {both}" in text
+    assert (
+        f"40 copies throughout, called a selective loss: {half}; a selective gain: 0 of 2" in text
+    )
+    assert f"10 copies left, called a selective loss: {both}" in text
+    assert "| 1x | 0.1 | 2 | 0.5 | 0.3 | 0.5 | 0.3 | 1 | 1 |" in text
+    assert "| 1x | 0.1 | 40 | 2 | 1 | 1 | 0 | 0 |" in text
+
+
+def test_a_ratio_that_is_not_given_is_not_counted() -> None:
+    text = followups.chapter(followed(amplicon_ratio_high=NAN), seed=1)
+    assert "per tumor cell 1 of 1" in text
+
+
+def test_mutations_of_follow_ups_have_the_reads_of_the_formula() -> None:
+    # one of three copies in all cells at 0.3: 0.3 / (0.9 + 1.4); half of that in half of them
+    rows = pd.DataFrame({"chrom": "chr1", "start": np.arange(2000) * 10**5, "copies": 3.0,
+                         "carry": 1, "base": 1.0, "later": 0.5})  # fmt: skip
+    rng = np.random.default_rng(1)
+    for share, expected in (("base", 0.3 / 2.3), ("later", 0.15 / 2.3)):
+        depth, alt = followups._reads(rows, share, 0.3, rng).T
+        assert (alt / depth).mean() == pytest.approx(expected, rel=0.03)
+        assert 500 <= depth.min() <= depth.max() <= 5000

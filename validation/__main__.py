@@ -22,6 +22,7 @@ from ctcnv.io import tables
 from ctcnv.schema import FRACTION, GENES, TRACK
 from validation import (
     donors,
+    followups,
     fraction_grid,
     gene_donors,
     gene_grid,
@@ -38,12 +39,14 @@ IMAGES = DOCS / "img"
 #: Not the seeds that the model was developed with; that of the fraction was asked once.
 SEED, FRACTION_SEED = 20261123, 20261127
 #: Everything that is measured beside the results of ``ctcnv real``.
-PARTS = ("limits", "smallest", "fraction", "targets", "informed", "genes", "gene_donors", "donors",
-         "patients")  # fmt: skip
+PARTS = ("limits", "smallest", "fraction", "targets", "informed", "followups", "genes",
+         "gene_donors", "donors", "patients")  # fmt: skip
 #: Samples of each cell of the gene grid: chromosome 17 alone, whole genomes.
 GENE_SAMPLES = (4, 2)
 #: Their seed, not one that was looked at before.
 GENE_SEED = 20261130
+#: Tumors of each depth and fraction of the follow-ups with an amplicon, and their seed, the same.
+FOLLOWUP_TUMORS, FOLLOWUP_SEED = 35, 601
 
 
 def main() -> None:
@@ -78,6 +81,7 @@ def measurements(samples: int, data: Path | None) -> dict[str, Callable[[], pd.D
         "fraction": lambda: fraction_grid.run(samples, FRACTION_SEED),
         "targets": lambda: fraction_grid.run_targets(max(1, samples // 50), FRACTION_SEED),
         "informed": lambda: informed.run(repeats=28, seed=SEED),
+        "followups": lambda: followups.run(tumors=FOLLOWUP_TUMORS, seed=FOLLOWUP_SEED),
         "genes": lambda: gene_grid.run(*GENE_SAMPLES, GENE_SEED),
     }
     if data is not None:
@@ -114,6 +118,8 @@ def write_page(rows: dict[str, pd.DataFrame], *, results: Path | None, data: Pat
     if "informed" in rows:
         _save(informed.draw(rows["informed"]), "informed")
         page.append(informed.chapter(rows["informed"]))
+    if "followups" in rows:
+        page.append(followups.chapter(rows["followups"], seed=FOLLOWUP_SEED))
     if "genes" in rows:
         _save(gene_page.draw(rows["genes"]), "genes")
         page.append(gene_page.chapter(rows["genes"], rows.get("gene_donors")))

@@ -79,12 +79,12 @@ def world(rng: np.random.Generator) -> World:
     bins = bins[is_autosome(bins["chrom"]) & bins["usable"]].reset_index(drop=True)
     shared = np.array([_waves(bins, 30, rng) for _ in range(SHARED)])
     depths = rng.uniform(*NORMAL_FRAGMENTS, N_NORMALS)
-    drawn = [_observed(bins, shared, np.zeros(len(bins)), n, rng) for n in depths]
+    drawn = [counts_of(bins, shared, np.zeros(len(bins)), n, rng) for n in depths]
     total = np.sum(drawn, axis=0)
     left = {}
     for i, observed in enumerate(drawn):
         others = (total - observed) / (total.sum() - observed.sum())
-        left[f"N{i + 1:02d}"] = _profile(bins, observed, others * observed.sum())
+        left[f"N{i + 1:02d}"] = profile_of(bins, observed, others * observed.sum())
     pon = bins[["chrom", "start", "end"]].assign(factor=1.0)
     return World(bins, shared, normals.table(left, pon), measured_dispersion(list(left.values())))
 
@@ -94,9 +94,10 @@ def _waves(bins: pd.DataFrame, windows: float, rng: np.random.Generator) -> Arra
     return np.concatenate([smooth_noise(int(n), windows, rng) for n in sizes])
 
 
-def _observed(
+def counts_of(
     bins: pd.DataFrame, shared: Array, deviation: Array, fragments: float, rng: np.random.Generator
 ) -> Array:
+    """Fragments of the windows of a library, (n,): counting noise, waves, shared directions."""
     level = 1 + deviation
     for windows, sd in WAVES:
         level = level * (1 + sd * _waves(bins, windows, rng))
@@ -104,7 +105,8 @@ def _observed(
     return rng.poisson(fragments * level / len(bins)).astype(float)
 
 
-def _profile(bins: pd.DataFrame, observed: Array, expected: Array) -> pd.DataFrame:
+def profile_of(bins: pd.DataFrame, observed: Array, expected: Array) -> pd.DataFrame:
+    """The PROFILE of counts and what is expected of them, (n,) each."""
     made = bins[["chrom", "start", "end"]].assign(
         observed=observed.astype(int), expected=expected * observed.sum() / expected.sum(),
         normal_copies=2, reason=None,
@@ -198,8 +200,8 @@ def series(
     truth = float(rng.uniform(*BASELINE))
 
     def library(values: Array, level: float) -> pd.DataFrame:
-        observed = _observed(bins, shared, deviation(values, level), fragments, rng)
-        return _profile(bins, observed, np.ones(len(bins)))
+        observed = counts_of(bins, shared, deviation(values, level), fragments, rng)
+        return profile_of(bins, observed, np.ones(len(bins)))
 
     first = library(copies, truth)
     own = sample_dispersion(first, made.dispersion)

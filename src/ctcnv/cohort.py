@@ -102,9 +102,22 @@ def genes(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.Data
     parts = []
     for patient, sample in zip(patients["patient"], patients["first_sample"], strict=True):
         if sample not in tables:
-            raise ValueError(f"sample {sample!r} of patient {patient!r} has no table of genes")
+            raise ValueError(f"sample {sample!r} of patient {patient!r} has no table of genes; "
+                             "name it in --genes")  # fmt: skip
         found = tables[sample][list(OF_GENES)]
         parts.append(found.assign(patient=patient, sample=sample).astype(object))
     if not parts:
         return COHORT_GENES.empty()
     return COHORT_GENES.check(pd.concat(parts, ignore_index=True))
+
+
+def mutated(patients: pd.DataFrame, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The mutated genes of each patient's first sample (patient, gene): its mutations that have a
+    part in the tumor fraction, ``tables`` MUTATIONS by sample; none where none were given."""
+    rows = [
+        (patient, gene)
+        for patient, sample in zip(patients["patient"], patients["first_sample"], strict=True)
+        if sample in tables
+        for gene in sorted(set(tables[sample].loc[tables[sample]["used"], "gene"].dropna()))
+    ]
+    return pd.DataFrame(rows, columns=["patient", "gene"], dtype=object)

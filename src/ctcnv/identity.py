@@ -207,7 +207,9 @@ def of_germline(one: Person, other: Person, *, variants: float) -> Part:
     ]
     together = chain(density, first, germline=rates[0], tumor=rates[1], stay=stay)
     found = (together - sum(alone)) / LN10
-    return Part(found, f"germline copy variants 10^{found:+.1f}")
+    ratio = 10 ** min(max(found, -99.0), 99.0)
+    return Part(found, f"likelihood ratio of one person over two by germline copy variants "
+                f"{ratio:.2g}")  # fmt: skip
 
 
 def window_atoms(profiles: Sequence[pd.DataFrame]) -> int | None:

@@ -22,6 +22,10 @@ Kind = Literal["text", "int", "float", "bool"]
 TOO_LARGE = 2.0**63
 
 
+#: Units of what lies between 0 and 1.
+SHARES = ("fraction", "probability")
+
+
 @dataclass(frozen=True)
 class Column:
     """One column of a table: name, kind, unit, meaning, and which values it may take."""
@@ -78,6 +82,29 @@ class Table:
                 values = pd.Series(values, index=rows, dtype=object, copy=False)
             checked[column.name] = values
         return pd.DataFrame(checked, index=rows)
+
+    def require_sense(self, frame: pd.DataFrame, *, source: str) -> None:
+        """Refuse a checked frame with a share beyond 0 to 1 or a region that ends before it begins.
+
+        Raises ValueError as :meth:`check` does.
+        """
+        for column in self.columns:
+            if column.unit in SHARES and column.kind == "float":
+                values = frame[column.name].to_numpy(dtype=float)
+                beyond = (values < 0) | (values > 1)
+                if beyond.any():
+                    row = int(np.argmax(beyond))
+                    raise ValueError(f"{source} row {row + 1}: {column.name} is {values[row]:g}; "
+                                     "expected 0 to 1")  # fmt: skip
+        if {"start", "end"} <= set(self.names):
+            start, end = (frame[name].to_numpy(dtype=np.int64) for name in ("start", "end"))
+            beyond = (start < 0) | (end <= start)
+            if beyond.any():
+                row = int(np.argmax(beyond))
+                raise ValueError(
+                    f"{source} row {row + 1}: the region is {start[row]} to {end[row]}; expected a "
+                    "start of 0 or more and an end beyond it"
+                )
 
     def empty(self) -> pd.DataFrame:
         """A table of this type with no rows."""

@@ -206,6 +206,9 @@ def track(
         )
         for point in ordered
     ]
+    for row, point in zip(rows, ordered, strict=True):
+        said = days_in_words(point, base, ordered)
+        row["reason"] = f"{row['reason']}; days: {said}" if said else row["reason"]
     return pd.DataFrame(rows, columns=TRACK.names)
 
 
@@ -219,6 +222,23 @@ def baseline(ordered: Sequence[TimePoint]) -> TimePoint:
     log.warning("no sample at or before day 0: %s of day %d stands in as baseline",
                 ordered[0].sample, ordered[0].day)  # fmt: skip
     return ordered[0]
+
+
+def days_in_words(point: TimePoint, base: TimePoint, ordered: Sequence[TimePoint]) -> str:
+    """What is unusual of a sample's day: one of several baselines, before the baseline, or with
+    others of the same day; empty when nothing is."""
+    others = [one for one in ordered if one is not point]
+    before = [one for one in others if one.day <= 0]
+    if point is base:
+        if not (before and base.day <= 0):
+            return ""
+        later = [one.sample for one in before if (one.day, one.sample) > (base.day, base.sample)]
+        failed = f", as {', '.join(later)} failed" if later else ""
+        return f"the last of {len(before) + 1} samples at or before day 0{failed}"
+    if (point.day, point.sample) < (base.day, base.sample):
+        return "taken before the baseline"
+    same = [one.sample for one in others if one.day == point.day]
+    return f"of the same day as {', '.join(same)}" if same else ""
 
 
 # The template ----------------------------------------------------------------------------------

@@ -89,7 +89,8 @@ rule cohort:
         settings=flags("cohort"),
     shell:
         "ctcnv cohort --qc {input.qc} --tracks 'results/patients/{{patient}}/track.tsv'"
-        " --genes 'results/samples/{{sample}}/genes.tsv' {params.clinical}"
+        " --genes 'results/samples/{{sample}}/genes.tsv'"
+        " --mutations 'results/samples/{{sample}}/mutations.tsv' {params.clinical}"
         " {params.treatments} {params.settings}"
         " --output-samples {output.samples} --output-patients {output.patients}"
         " --output-genes {output.genes}"

@@ -18,6 +18,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from ctcnv import __version__
@@ -70,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # Nor once more on the way out, where all of them go.
     atexit.register(gc.freeze)
     module = importlib.import_module(f"ctcnv.cli.{_MODULES.get(step, step)}")
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"ctcnv {step}",
         description=module.__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -85,6 +86,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         _check_names(arguments)
+        _check_outputs(arguments)
         code = module.run(arguments)
     except KeyboardInterrupt:
         log.error("interrupted")
@@ -97,6 +99,29 @@ def main(argv: Sequence[str] | None = None) -> None:
             raise
         _fail(one_line(error), step=step)
     raise SystemExit(code or 0)
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser that says what is wrong in one line, as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message}; {self.prog} --help tells the options", step=self.prog.split()[-1])
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    """Refuse a file that could not be written before anything is computed or another is written."""
+    for key, value in vars(arguments).items():
+        for path in value if isinstance(value, list) else [value]:
+            if not (key.startswith("output") and isinstance(path, Path)):
+                continue
+            folder = path if path.is_dir() else path.parent
+            while not folder.exists():
+                folder = folder.parent
+            if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+                raise ValueError(
+                    f"--{key.replace('_', '-')} is {_shortened(str(path))!r}, but nothing can be "
+                    f"written to {_shortened(str(folder))!r}; name another folder"
+                )
 
 
 def _check_names(arguments: argparse.Namespace) -> None:

@@ -29,6 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "the table of --qc")  # fmt: skip
     parser.add_argument("--genes", type=Path, nargs="+", required=True, metavar="FILE",
                         help="genes of each plasma sample, or a path with {sample}")  # fmt: skip
+    parser.add_argument(
+        "--mutations",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="FILE",
+        help="mutations of each plasma sample, or a path with {sample}; optional",
+    )
     parser.add_argument("--qc", type=Path, required=True, metavar="FILE",
                         help="the cohort's table, from ctcnv qc")  # fmt: skip
     parser.add_argument("--clinical", type=Path, metavar="FILE",
@@ -73,6 +81,11 @@ def run(args: argparse.Namespace) -> None:
         stored = tables.read(path, schema.GENES, only=cohort.OF_GENES)
         genes[stored.require("sample")] = stored.frame
         inputs[f"genes.{stored.require('sample')}"] = stored.digest
+    unjudged = sorted({name for track in tracks.values() for name in track["sample"]}
+                      - set(plasma["sample"]))  # fmt: skip
+    if unjudged:
+        raise ValueError(f"{args.qc}: no row of sample {unjudged[0]!r}, which is in a track; make "
+                         "it again with ctcnv qc")  # fmt: skip
     inputs["qc"] = qc.digest
     given = None
     if args.clinical is not None:
@@ -87,6 +100,12 @@ def run(args: argparse.Namespace) -> None:
         doses = treatments.read(args.treatments)
         inputs["treatments"] = tables.sha256_file(args.treatments)
     people = cohort.patients(tracks, given, target_day=target_day, window_days=window_days)
+    found = {}
+    for path in filled(args.mutations, sample=people["first_sample"].tolist()):
+        stored = tables.read(path, schema.MUTATIONS)
+        found[stored.require("sample")] = stored.frame
+        inputs[f"mutations.{stored.require('sample')}"] = stored.digest
+    mutated = cohort.mutated(people, found)
     made = {
         "samples": (schema.COHORT_SAMPLES, cohort.samples(tracks, qc.frame)),
         "patients": (schema.COHORT_PATIENTS, people),
@@ -97,7 +116,7 @@ def run(args: argparse.Namespace) -> None:
     published = trials.read_trials()
     page = report.cohort_page(
         samples=frames["samples"], patients=people, statistics=frames["statistics"], qc=qc.frame,
-        trials=published, figures=figures(frames, published, use, doses), settings=use,
+        trials=published, figures=figures(frames, published, use, doses, mutated), settings=use,
         target_day=target_day, window_days=window_days,
     )  # fmt: skip
     meta = {"settings.cohort": use.as_dict(),
@@ -113,7 +132,7 @@ def run(args: argparse.Namespace) -> None:
 
 def figures(
     frames: dict[str, pd.DataFrame], trials: pd.DataFrame, use: CohortSettings,
-    treatments: pd.DataFrame | None = None,
+    treatments: pd.DataFrame | None = None, mutated: pd.DataFrame | None = None,
 ) -> list[Figure]:  # fmt: skip
     """What the page shows of the cohort; a figure without anything to show is left out."""
     from ctcnv import clinic, outcome
@@ -132,8 +151,14 @@ def figures(
         (
             "Alterations",
             "Calls of the first sample, with the number of patients in whom a gene is altered. "
-            "Dotted and white: the sample could not have shown it.",
-            draw.matrix(frames["genes"], people),
+            "Dotted and white: the sample could not have shown it."
+            + (
+                ""
+                if mutated is None or mutated.empty
+                else " A square: mutated, as far as variants "
+                "were given; without one a gene may not have been looked at."
+            ),
+            draw.matrix(frames["genes"], people, mutated),
         ),
         (
             "Course",

@@ -44,7 +44,10 @@ def run(args: argparse.Namespace) -> None:
     for name in PARTS:
         setattr(args, name, filled(getattr(args, name), sample=args.samples))
         if len(getattr(args, name)) != n:
-            raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
+            raise ValueError(
+                f"--{name} has {len(getattr(args, name))} values for {n} samples; give one for "
+                "each, in the order of --samples"
+            )
     wanted = rules.read(args.rules)
     known = rules.resistance()
     made = shared.Provenance({"patient": args.patient, "settings.criteria": use.as_dict()})
@@ -56,13 +59,20 @@ def run(args: argparse.Namespace) -> None:
     for i, name in enumerate(args.samples):
         if name not in points.index:
             raise ValueError(f"{args.track}: no row of sample {name!r}; make the track again")
-        read = {}
+        read: dict[str, pd.DataFrame] = {}
+        fraction: dict[str, object] = {}
         for part in PARTS:
-            stored = shared.read_sample(getattr(args, part)[i], schema.TABLES[part], name, None)
+            path = getattr(args, part)[i]
+            if part == "grid":
+                stored = shared.read_grid(path, name, None, fraction=fraction)
+            else:
+                stored = shared.read_sample(path, schema.TABLES[part], name, None)
             read[part] = made.add(f"{part}.{name}", stored).frame
+            if part == "fraction":
+                fraction = shared.only_row(stored)
         row = points.loc[name].to_dict()
         facts.append(alterations.Facts(
-            sample=name, day=int(row["day"]), fraction=shared.first_row(read["fraction"]),
+            sample=name, day=int(row["day"]), fraction=fraction,
             genes=read["genes"], mutations=read["mutations"], grid=read["grid"], track=row,
         ))  # fmt: skip
     facts.sort(key=lambda one: (one.day, one.sample))

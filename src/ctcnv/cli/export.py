@@ -55,10 +55,8 @@ def run(args: argparse.Namespace) -> None:
             ("genes", args.genes, schema.GENES),
         )
     }
-    segments, fraction, grid, genes = (
-        stored[name].frame for name in ("segments", "fraction", "grid", "genes")
-    )
-    row = shared.first_row(fraction)
+    segments, grid, genes = (stored[name].frame for name in ("segments", "grid", "genes"))
+    row = shared.only_row(stored["fraction"])
     lengths = export.chromosome_lengths(profile.frame)
     segments = export.clip(segments, lengths)
     joined = export.clip(export.windows(profile.frame, fragments=use.window_fragments), lengths)

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> None:
     table = made.add("genes", tables.read(args.genes, schema.GENE_TABLE))
     panel = shared.read_dispersion(args.dispersion, made, bins=stored.require("bins"))
     dispersion = sample_dispersion(stored.frame, panel)
-    found = FractionResult(shared.first_row(row.frame), grid.frame, schema.SOLUTIONS.empty())
+    found = FractionResult(shared.only_row(row), grid.frame, schema.SOLUTIONS.empty())
     excess = shared.read_excess(args.pon_genes, made, bins=bins)
     called = genes.call_genes(
         stored.frame, table.frame, found, dispersion=dispersion, settings=use, excess=excess

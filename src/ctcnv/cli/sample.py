@@ -164,9 +164,26 @@ def read_sample(path: Path, table: Table, sample: str, bins: str | None) -> Stor
     return stored
 
 
-def first_row(frame: pd.DataFrame) -> dict[str, object]:
-    """The first row of a table as a mapping."""
-    return {str(key): value for key, value in frame.iloc[0].items()}
+def only_row(stored: Stored) -> dict[str, object]:
+    """The row of a table of one row as a mapping; ValueError when it has more or none."""
+    if len(stored.frame) != 1:
+        raise ValueError(
+            f"{stored.path}: {len(stored.frame)} rows; expected one, make the file again"
+        )
+    return {str(key): value for key, value in stored.frame.iloc[0].items()}
+
+
+def read_grid(
+    path: Path, sample: str, bins: str | None, *, fraction: Mapping[str, object]
+) -> Stored:
+    """The posterior surface of a sample; ValueError when it has no row though tumor is detected."""
+    from ctcnv.schema import GRID
+
+    stored = read_sample(path, GRID, sample, bins)
+    if fraction["status"] == "detected" and not stored.frame["probability"].sum() > 0:
+        raise ValueError(f"{path}: nothing in it, but the tumor fraction of {sample} is detected; "
+                         "make both again with ctcnv call")  # fmt: skip
+    return stored
 
 
 def with_inputs(page: str, inputs: Mapping[str, str]) -> str:

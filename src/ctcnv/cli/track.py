@@ -51,11 +51,14 @@ def run(args: argparse.Namespace) -> None:
         setattr(args, name, filled(getattr(args, name), sample=args.samples))
     for name in ("days", *parts):
         if len(getattr(args, name)) != n:
-            raise ValueError(f"--{name} has {len(getattr(args, name))} values for {n} samples")
+            raise ValueError(
+                f"--{name} has {len(getattr(args, name))} values for {n} samples; give one for "
+                "each, in the order of --samples"
+            )
     made = shared.Provenance({"patient": args.patient, "settings.track": use.as_dict(),
                               "settings.identity": use_identity.as_dict()})  # fmt: skip
-    types = {"fraction": schema.FRACTION, "grid": schema.GRID, "profile": schema.PROFILE,
-             "segments": schema.SEGMENTS, "genes": schema.GENES}  # fmt: skip
+    types = {"fraction": schema.FRACTION, "profile": schema.PROFILE, "segments": schema.SEGMENTS,
+             "genes": schema.GENES}  # fmt: skip
     first = shared.read_sample(args.profile[0], schema.PROFILE, args.samples[0], None)
     bins = first.require("bins")
     panel = shared.read_dispersion(args.dispersion, made, bins=bins)
@@ -67,26 +70,33 @@ def run(args: argparse.Namespace) -> None:
         use_mutations = settings(args, MutationsSettings)
         made.meta["settings.mutations"] = use_mutations.as_dict()
         of_sample = {
-            name: made.add(f"mutations.{name}",
-                           shared.read_sample(path, schema.MUTATIONS, name, None)).frame
+            name: _mutations(path, name, bins, made)
             for name, path in zip(args.samples, args.mutations, strict=True)
-        }  # fmt: skip
+        }
     for i, sample in enumerate(args.samples):
-        read = {}
+        read: dict[str, pd.DataFrame] = {}
+        fraction: dict[str, object] = {}
         for name in PARTS:
-            stored = shared.read_sample(getattr(args, name)[i], types[name], sample, bins)
+            path = getattr(args, name)[i]
+            if name == "grid":
+                stored = shared.read_grid(path, sample, bins, fraction=fraction)
+            else:
+                stored = shared.read_sample(path, types[name], sample, bins)
             read[name] = made.add(f"{name}.{sample}", stored).frame
-            if name == "profile":
+            if name == "fraction":
+                fraction = shared.only_row(stored)
+            elif name == "profile":
                 sex = stored.require("sex")
         target = read["genes"][read["genes"]["gene"] == "ERBB2"]
-        if target.empty:
-            raise ValueError(f"{args.genes[i]}: no ERBB2 row; the gene table must hold ERBB2")
+        if len(target) != 1:
+            raise ValueError(f"{args.genes[i]}: {len(target)} rows of ERBB2; the gene table must "
+                             "hold it once")  # fmt: skip
         points.append(
             TimePoint(
                 sample=sample,
                 day=args.days[i],
-                fraction=shared.first_row(read["fraction"]),
-                erbb2=shared.first_row(target),
+                fraction=fraction,
+                erbb2={str(key): value for key, value in target.iloc[0].items()},
                 profile=read["profile"],
                 segments=read["segments"],
                 grid=read["grid"],
@@ -111,6 +121,27 @@ def run(args: argparse.Namespace) -> None:
     if use_mutations is not None:
         frame = vafs.add(frame, of_sample, limit=use_mutations.molecules, min_vaf=use.min_vaf)
     made.write(args.output, schema.TRACK, frame)
+
+
+def _mutations(path: Path, sample: str, bins: str, made: Provenance) -> pd.DataFrame:
+    """The mutations of a sample; ValueError names a row that is there twice or has more reads of
+    the mutation than reads."""
+    from ctcnv.cli import sample as shared
+    from ctcnv.schema import MUTATIONS
+    from ctcnv.vafs import KEY
+
+    stored = made.add(f"mutations.{sample}", shared.read_sample(path, MUTATIONS, sample, bins))
+    frame = stored.frame
+    wrong = (
+        frame.duplicated(KEY).to_numpy(dtype=bool),
+        ((frame["alt_reads"] > frame["depth"]).fillna(False).to_numpy(dtype=bool)),
+    )
+    for rows, why in zip(wrong, ("is there twice", "has more reads than its depth"), strict=True):
+        if rows.any():
+            row = int(rows.argmax())
+            place = f"{frame['chrom'].iloc[row]}:{frame['start'].iloc[row] + 1}"
+            raise ValueError(f"{path} row {row + 1}: {place} {why}; make the file again")
+    return frame
 
 
 def _sites(paths: list[Path], made: Provenance) -> dict[str, pd.DataFrame]:

@@ -52,6 +52,12 @@ def read(path: Path, *, schema: Path | None = None) -> pd.DataFrame:
                 raise ValueError(
                     f"{where}: {outcome}_days and {outcome}_event go together; fill or empty both"
                 )
+        if values.get("os_days", math.inf) < values.get("pfs_days", 0):
+            raise ValueError(
+                f"{where}: os_days is {values['os_days']!r}, less than pfs_days "
+                f"{values['pfs_days']!r}; a patient lives at least as long as without progression, "
+                "correct one of them"
+            )
         if name is None:
             raise ValueError(f"{where}: patient is missing; name the patient as in the samples")
         if name in seen:

@@ -260,7 +260,9 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
     if only is not None:
         columns = tuple(column for column in table.columns if column.name in only)
         table = dataclasses.replace(table, columns=columns)
-    return Stored(table.check(frame, source=str(path)), meta, digest, path)
+    checked = table.check(frame, source=str(path))
+    table.require_sense(checked, source=str(path))
+    return Stored(checked, meta, digest, path)
 
 
 def preamble(path: Path) -> dict[str, str]:

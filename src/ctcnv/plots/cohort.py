@@ -121,6 +121,8 @@ def forest(lines: Sequence[Line]) -> Figure:
 MOST_CHANGE = 1.0
 #: Genes in the matrix at most; the table has them all.
 MOST_GENES = 24
+#: Of them the mutated ones, which stand first.
+MOST_MUTATED = 10
 #: The gene that stands first.
 GENE = "ERBB2"
 #: Width of a patient in a figure and least width of a figure, in inches.
@@ -234,6 +236,7 @@ def swimmer(
             ("x", alive, known & died),
             ("|", free, np.isfinite(free) & progressed),
             (">", free, np.isfinite(free) & ~progressed),
+            (">", alive, known & ~died),
         ):
             axes.plot(at[of], lane[of], marker, color=palette.INK, ms=6, zorder=4)
         where = dict(zip(people["patient"], lane.tolist(), strict=True))
@@ -263,22 +266,30 @@ def swimmer(
         if patients["pfs_days"].notna().any():
             marks += [
                 Line2D([], [], marker="|", ls="", color=palette.INK, label="progression"),
-                Line2D([], [], marker=">", ls="", color=palette.INK, label="censored"),
             ]
         if patients["os_days"].notna().any():
             marks += [
                 Line2D([], [], marker="x", ls="", color=palette.INK, label="death"),
                 Line2D([], [], color=palette.GRID, lw=6, label="overall survival"),
             ]
+        if patients[["pfs_days", "os_days"]].notna().any(axis=None):
+            marks.append(Line2D([], [], marker=">", ls="", color=palette.INK, label="censored"))
         figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left", ncols=6)
     return figure
 
 
-def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
-    """Calls of the altered genes of each patient's first sample: a column each, ERBB2 on top."""
-    altered = genes["call"].isin(["amplified", "gained", "lost"])
-    count = genes.loc[altered].groupby("gene")["patient"].nunique()
-    names = sorted(count.index, key=lambda name: (name != GENE, -count[name], name))[:MOST_GENES]
+def matrix(
+    genes: pd.DataFrame, patients: pd.DataFrame, mutated: pd.DataFrame | None = None
+) -> Figure:
+    """Calls of the altered genes of each patient's first sample: a column each, ERBB2 on top; and
+    which genes are mutated (columns patient and gene)."""
+    altered = genes.loc[genes["call"].isin(["amplified", "gained", "lost"]), ["gene", "patient"]]
+    if mutated is None:
+        mutated = altered.iloc[:0]
+    count = pd.concat([altered, mutated]).groupby("gene")["patient"].nunique()
+    often = sorted(mutated["gene"].unique(), key=lambda name: (-count[name], name))[:MOST_MUTATED]
+    names = sorted(count.index, key=lambda name: (name != GENE, name not in often, -count[name],
+                                                  name))[:MOST_GENES]  # fmt: skip
     if GENE not in names and (genes["gene"] == GENE).any():
         names = [GENE, *names[: MOST_GENES - 1]]
     calls = {(row.gene, row.patient): str(row.call) for row in display.rows(genes)}
@@ -302,6 +313,11 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
                 tiles, facecolor=colour, edgecolor=palette.MUTED, lw=0.6 if dotted else 0,
                 ls=":" if dotted else "-",
             ), autolim=False)  # fmt: skip
+        column = {who: x for x, who in enumerate(people)}
+        row = {name: y for y, name in enumerate(names)}
+        small = mutated[mutated["gene"].isin(names) & mutated["patient"].isin(people)]
+        axes.plot([column[who] for who in small["patient"]], [row[name] for name in small["gene"]],
+                  "s", ms=5, color=palette.INK, mec="white", mew=0.8)  # fmt: skip
         axes.set_xlim(-0.6, max(len(people), 1) - 0.4)
         axes.set_ylim(max(len(names), 1) - 0.4, -0.6)
         _name_patients(axes, people, along="x")
@@ -310,15 +326,18 @@ def matrix(genes: pd.DataFrame, patients: pd.DataFrame) -> Figure:
         axes.tick_params(length=0)
         for side in ("left", "bottom"):
             axes.spines[side].set_visible(False)
-        marks = [
+        marks: list[Any] = [
             Patch(facecolor=palette.CALL_COLOUR[call], label=word, edgecolor=palette.MUTED,
                   lw=0.6 if call == "indeterminate" else 0,
                   ls=":" if call == "indeterminate" else "-")
             for call, word in palette.CALL.items() if (genes["call"] == call).any()
         ]  # fmt: skip
+        if len(small):
+            marks.append(Line2D([], [], marker="s", ls="", ms=5, color=palette.INK, mec="white",
+                                label="Mutated"))  # fmt: skip
         if marks:
             figure.legend(handles=marks, fontsize=7, frameon=False, loc="outside upper left",
-                          ncols=6)  # fmt: skip
+                          ncols=7)  # fmt: skip
     return figure
 
 

@@ -86,25 +86,45 @@ def glossary() -> list[tuple[str, str]]:
         ("Not seen, could have seen", "the tumor was looked for on the patient's profile and not "
          "found; " + _meaning(TRACK, "informed_lod")),
         ("Profile", _meaning(TRACK, "profile")),
-        ("DNA fraction", _meaning(FRACTION, "dna_fraction")),
+        ("ctDNA fraction", _meaning(FRACTION, "dna_fraction") + ", with tumor fraction TF and "
+         "ploidy P; its change needs neither"),
         ("Ploidy", _meaning(FRACTION, "ploidy")),
         ("Plasma copy number (pCN)", _meaning(GENES, "pcn") + "; 2 is normal"),
         ("Copies per tumor cell", _meaning(GENES, "copies")
          + "; the plasma copy number with the DNA of normal cells taken out"),
-        ("Limit of blank", _meaning(FRACTION, "lob")),
         ("Limit of detection", _meaning(FRACTION, "lod")),
         ("z", _meaning(GENES, "z")),
         ("Copies that would have been seen", _meaning(GENES, "detectable_copies")),
         ("Gene over rest of chromosome", _meaning(GENES, "reference_ratio")),
         ("Gene over centromere", _meaning(GENES, "centromere_ratio")),
         ("Focal", _meaning(GENES, "focal")),
+        ("Width", _meaning(GENES, "width")),
+        ("Rest of arm", _meaning(GENES, "arm_copies")),
         ("Ratio to baseline", _meaning(TRACK, "ratio") + "; below 1 is a fall"),
-        ("Excess plasma copies", _meaning(TRACK, "erbb2_ratio")),
+        ("Decrease, increase, stable", "the 95 % interval of a ratio to baseline lies below 1, "
+         "above 1, or within the no-change zone (1 - track.no_change to its reciprocal); else the "
+         "change is not evaluable. A fall that may be complete is told by its least size"),
+        ("Probability of a change", "of a fall by any amount, by 30 % and by half or more, from "
+         "the same posterior as the ratio"),
+        ("Cleared", _meaning(TRACK, "cleared")),
+        ("ERBB2 excess", _meaning(TRACK, "erbb2_ratio") + "; it falls with the tumor's share of "
+         "the DNA, and with the copies per tumor cell"),
+        ("Selective loss", "ERBB2 excess fell more than the ctDNA fraction: fewer copies per tumor "
+         "cell than at baseline, as where the amplified clone is lost. Where both fell alike the "
+         "copies are unchanged; where no tumor is seen they cannot be told"),
+        ("Copies, informed", _meaning(TRACK, "erbb2_informed")),
+        ("Mean allele fraction", _meaning(TRACK, "vaf") + ". Published rules of response ask for "
+         "its ratio to baseline"),
+        ("Person of the baseline", _meaning(TRACK, "identity")),
         ("Weight of a solution", _meaning(SOLUTIONS, "weight")),
         ("Interval", "95 % credible interval: given the model, the value lies in it with a "
          "probability of 95 %"),
+        ("Amplified, gained, neutral, lost", "more than healthy plasma shows and more likely than "
+         "not at the copies of an amplification; more, but not that much; no change, and this "
+         "sample would have shown an amplification; less"),
         ("Indeterminate", "the sample could not have shown an amplification, because it holds too "
-         "little tumor DNA or too few fragments. It is neither positive nor negative"),
+         "little tumor DNA or too few fragments; or it shows a change that one of the germline "
+         "would show as well. It is neither positive nor negative"),
         ("n. e.", "not evaluable"),
     ]  # fmt: skip
     return [(word, words.sentence(meaning)) for word, meaning in said]

@@ -96,8 +96,8 @@ def _grid(heads: Sequence[str], cells: Sequence[Sequence[str]], *, first: float 
 
 def _course(timeline: Sequence[view.Point]) -> Grid:
     lines = [
-        (row["day"], _shown(row["single"]), _shown(row["informed"]), _shown(row["call"]),
-         _shown(row["copies"]), _shown(row["pcn"]), _shown(row["change"]),
+        (_shown(Cell(row["day"], row["said"])), _shown(row["single"]), _shown(row["informed"]),
+         _shown(row["call"]), _shown(row["copies"]), _shown(row["pcn"]), _shown(row["change"]),
          _shown(row["erbb2_change"]))
         for row in rows.course_rows(timeline)
     ]  # fmt: skip

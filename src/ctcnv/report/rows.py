@@ -14,6 +14,7 @@ from ctcnv.report.view import (
     Row,
     change,
     could_have_seen,
+    explained,
     not_seen,
     percent,
     reason_of,
@@ -34,9 +35,14 @@ def course_rows(timeline: Sequence[Point]) -> list[dict[str, Any]]:
             upper = known(row["fraction_high"]) and row["status"] == "not_detected"
             note = f"at most {percent(row['fraction_high'])}" if upper else ""
             single = Cell(palette.STATUS[row["status"]], note, row["status"])
+        if known(row["mutation_fraction"]):
+            bounds = words.interval(row["mutation_low"], row["mutation_high"], words.share, "%")
+            note = f"by mutations alone\n{percent(row['mutation_fraction'])} ({bounds})"
+            single = Cell(single.main, _lines(single.note, note), single.tone)
         rows.append({
             "day": p.title,
             "sample": p.sample.name,
+            "said": words.sentence(reason_of(row, "days")) if explained(row, "days") else "",
             "single": single,
             "lod": percent(row["lod"]),
             "informed": _informed(row),
@@ -55,7 +61,12 @@ def _copies(row: Row) -> Cell:
     if not known(row["erbb2_informed"]):
         return own
     informed = f"informed {_with_bounds(row, 'erbb2_informed', words.copies)}"
-    return Cell(own.main, "\n".join(filter(None, [own.note, informed])), own.tone)
+    return Cell(own.main, _lines(own.note, informed), own.tone)
+
+
+def _lines(*parts: str) -> str:
+    """Those that are not empty, one below the other."""
+    return "\n".join(filter(None, parts))
 
 
 def _informed(row: Row) -> Cell:
@@ -74,7 +85,10 @@ def _informed(row: Row) -> Cell:
 def _changed(row: Row, prefix: str) -> Cell:
     _, ratio, bounds = change(row, prefix)
     kind = row[f"{prefix}change"]
-    return Cell(palette.CHANGE[kind], "\n".join(filter(None, (ratio, bounds))), kind)
+    by_mutations = ""
+    if not prefix and known(row["vaf_ratio"]):
+        by_mutations = f"mean allele fraction\n{_with_bounds(row, 'vaf_ratio', words.fold)}"
+    return Cell(palette.CHANGE[kind], _lines(ratio, bounds, by_mutations), kind)
 
 
 def _bounds(row: Row, name: str, form: words.Form, unit: str = "") -> str:
@@ -285,10 +299,11 @@ MAX_BASES = 12
 def _person(point: Point) -> Cell:
     """Whether a sample is of the person of the baseline, with the evidence below."""
     word = point.track["identity"]
+    why = reason_of(point.track, "identity") if explained(point.track, "identity") else ""
     if word == "not_evaluable":
-        return Cell(words.NOT_KNOWN)
-    why = reason_of(point.track, "identity") if word != "baseline" else ""
-    return Cell(palette.IDENTITY[word], why, "warn" if word == "different" else "")
+        why = why.removeprefix(words.NOT_EVALUABLE).strip(" ()")
+    tone = {"different": "warn", "not_evaluable": "missing"}.get(word, "")
+    return Cell(palette.IDENTITY[word], why, tone)
 
 
 def qc_rows(timeline: Sequence[Point]) -> tuple[list[tuple[str, list[Cell]]], str]:

@@ -285,7 +285,7 @@ def fraction_card(timeline: Sequence[Point], track: Sheet) -> Card:
         lines.append((f"95 % interval {_range(row, 'fraction')}", ""))
         ploidy = words.quantity(first.fraction["ploidy"], words.copies)
         dna = percent(first.fraction["dna_fraction"])
-        lines.append((f"Ploidy {ploidy}, DNA fraction {dna}", ""))
+        lines.append((f"Ploidy {ploidy}, ctDNA fraction {dna}", ""))
     else:
         lines.append((f"At most {percent(row['fraction_high'])}", "upper 95 % bound"))
     if status != "failed":
@@ -351,6 +351,8 @@ def change_card(timeline: Sequence[Point], track: Sheet) -> Card:
         lines.append((f"Mean allele fraction of mutations: {words.fold(row['vaf_ratio'])}"
                       f"{words.SPACE}× baseline", words.interval(
                           row["vaf_ratio_low"], row["vaf_ratio_high"], words.fold)))  # fmt: skip
+    if explained(row, "mutations"):
+        lines.append((words.sentence(reason_of(row, "mutations")), ""))
     later = [p for p in timeline if p is not point and not p.track["baseline"]]
     others = [(p.title, change(p.track, "")[0]) for p in later]
     return Card(f"Change in ctDNA fraction at {name}", word, row["change"], lines,
@@ -379,7 +381,7 @@ def fall_line(row: Row) -> str:
 
 def copies_change_lines(row: Row) -> list[str]:
     """Whether ERBB2 fell with the tumor or apart from it; nothing where it never was raised."""
-    if REASON_PARTS["erbb2_copies_change"] not in text(row["reason"]):
+    if not explained(row, "erbb2_copies_change"):
         return []
     p = row["p_selective_loss"]
     word = row["erbb2_copies_change"]
@@ -430,7 +432,12 @@ CHANGES = {"change": "ctDNA fraction", "erbb2_change": "ERBB2 excess copies"}
 #: How the parts of the track's reason begin, by the column that they explain.
 REASON_PARTS = {"change": "ctDNA fraction: ", "erbb2_change": "ERBB2 excess copies: ",
                 "erbb2_copies_change": "ERBB2 copies: ", "profile": "profile: ",
-                "noise": "noise: ", "vaf": "mean VAF: ", "identity": "identity: "}  # fmt: skip
+                "noise": "noise: ", "vaf": "mean VAF: ", "mutations": "mutations: ",
+                "days": "days: ", "identity": "identity: "}  # fmt: skip
+
+
+#: What the track says of mutations that do not fit the change of the copy number.
+NO_PART = "and have no part"
 
 
 def reason_of(row: Row, column: str) -> str:
@@ -441,6 +448,12 @@ def reason_of(row: Row, column: str) -> str:
             said = part.removeprefix(REASON_PARTS[column])
             return said.removeprefix(f"{words.NOT_EVALUABLE}, ")
     return whole
+
+
+def explained(row: Row, column: str) -> bool:
+    """Whether the track's reason has a part on a column."""
+    parts = text(row["reason"]).split("; ")
+    return any(part.startswith(REASON_PARTS[column]) for part in parts)
 
 
 def change(row: Row, prefix: str) -> tuple[str, str, str]:
@@ -498,11 +511,16 @@ def _unclear(point: Point, *, compared: bool) -> list[tuple[str, str]]:
         items.append(("baseline", text(point.track["reason"])))
     if point.track["profile"] == "changed":
         items.append(("informed tumor fraction", reason_of(point.track, "profile")))
-    if REASON_PARTS["noise"] in text(point.track["reason"]):
+    if explained(point.track, "noise"):
         items.append(("noise of the informed tumor fraction", reason_of(point.track, "noise")))
     for column, what in CHANGES.items():
         if point.track[column] == "not_evaluable" and compared:
             items.append((f"change in {what}", reason_of(point.track, column)))
+    if explained(point.track, "vaf") and not known(point.track["vaf_ratio"]):
+        items.append(("change in mean allele fraction", reason_of(point.track, "vaf")))
+    if NO_PART in text(point.track["reason"]):
+        items.append(("mutations and copy number disagree on the change",
+                      reason_of(point.track, "mutations")))  # fmt: skip
     column = "erbb2_copies_change"
     if point.track[column] == "not_evaluable" and copies_change_lines(point.track):
         items.append(("change in ERBB2 copies per tumor cell", reason_of(point.track, column)))
