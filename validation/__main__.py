@@ -46,7 +46,7 @@ GENE_SAMPLES = (4, 2)
 #: Their seed, not one that was looked at before.
 GENE_SEED = 20261130
 #: Tumors of each depth and fraction of the follow-ups with an amplicon, and their seed, the same.
-FOLLOWUP_TUMORS, FOLLOWUP_SEED = 35, 601
+FOLLOWUP_TUMORS, FOLLOWUP_SEED = 20, 20261132
 
 
 def main() -> None:

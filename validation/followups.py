@@ -10,6 +10,9 @@ with their mutations and without.
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -19,7 +22,7 @@ from ctcnv.normalize import sample_dispersion
 from ctcnv.schema import SEGMENTS, TRACK_COPIES
 from tests import plasma
 from validation import informed
-from validation.gene_grid import NOTHING, gene
+from validation.gene_grid import NOTHING, WORKERS, gene
 from validation.informed import DEPTHS, USE, World
 from validation.page import markdown, rate
 
@@ -41,14 +44,22 @@ PANELS = 6
 
 def run(*, tumors: int, seed: int) -> pd.DataFrame:
     """One row a follow-up of ``tumors`` for each depth and fraction: truth and result."""
-    rng = np.random.default_rng(seed)
+    parts = [(tumors, seed, depth) for depth in DEPTHS]
+    with multiprocessing.Pool(min(WORKERS, len(parts))) as pool:
+        found = pool.starmap(_of_depth, parts)
+    return pd.DataFrame([row for rows in found for row in rows])
+
+
+def _of_depth(tumors: int, seed: int, depth: str) -> list[dict[str, object]]:
+    logging.getLogger("ctcnv").setLevel(logging.ERROR)
+    rng = np.random.default_rng([seed, list(DEPTHS).index(depth)])
     worlds = [informed.world(rng) for _ in range(PANELS)]
-    rows = []
-    for number in range(tumors):
-        for depth in DEPTHS:
-            for level in FRACTIONS:
-                rows += _series(worlds[number % PANELS], depth, level, rng)
-    return pd.DataFrame(rows)
+    return [
+        row
+        for number in range(tumors)
+        for level in FRACTIONS
+        for row in _series(worlds[number % PANELS], depth, level, rng)
+    ]
 
 
 def _series(
