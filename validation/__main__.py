@@ -213,6 +213,12 @@ Much of this is not a blind test, and must be read so:
   amplicon lies 3.5 to 4.9 standard deviations high, the median of all 7.1), in three a germline
   variant is not excluded, in two a stretch beside the gene explains the counts as well. Nothing
   was changed after it.
+- The follow-ups with an amplicon and mutations were looked at once before, with the seed 601 (210
+  tumors). The interval of the change by copy number alone held the truth in 194 of 208: it was
+  read off the wrong points of sixty slopes, and is 7 % wider since. With mutations it held it in
+  197 of 208; a selective loss was called in 5 of 210 whose copies stayed, and in 208 of 210 with
+  a quarter of them left. The numbers below are of other tumors, asked once; those of the chapter
+  before, on the informed estimate, are with the narrower interval.
 """
 
 
