@@ -201,8 +201,8 @@ def chapter(rows: pd.DataFrame, *, seed: int) -> str:
     lines = [
         "## Follow-ups with an amplicon and mutations\n",
         f"{len(stays)} tumors as those above, each with an amplicon of 3 Mb and {COPIES:g} copies "
-        f"of ERBB2 and one to {MOST} mutations ({100 * CLONAL:g} % in all tumor cells, the others in "
-        "a share of them that changes at random), baselines of a tumor fraction of "
+        f"of ERBB2 and one to {MOST} mutations ({100 * CLONAL:g} % in all tumor cells, the others "
+        "in a share of them that changes at random), baselines of a tumor fraction of "
         f"{informed.BASELINE[0]:g} to {informed.BASELINE[1]:g}. Each is followed twice: with "
         f"{KINDS['stays']:g} copies throughout, and with {KINDS['quarter']:g} at the follow-up. "
         f"Libraries have the waves of those above. Seed {seed}, not used to choose anything.\n",
