@@ -46,7 +46,7 @@ GENE_SAMPLES = (4, 2)
 #: Their seed, not one that was looked at before, and another for as many more of the targets.
 GENE_SEED, TARGET_SEED = 20261133, 20261134
 #: Tumors of each depth and fraction of the follow-ups with an amplicon, and their seed, the same.
-FOLLOWUP_TUMORS, FOLLOWUP_SEED = 35, 601
+FOLLOWUP_TUMORS, FOLLOWUP_SEED = 20, 20261132
 
 
 def main() -> None:
@@ -221,6 +221,11 @@ Much of this is not a blind test, and must be read so:
   germline variants was amplified (0 the sixth time): one of four atoms, the whole of the gene but
   its edges, that came out 3.2 standard deviations above its four copies. Nothing was changed after
   it.
+- The follow-ups with an amplicon and mutations were looked at once before, with the seed 601 (210
+  tumors). The interval of the change by copy number alone held the truth in 194 of 208: it was
+  read off the wrong points of sixty slopes, and is 7 % wider since. With mutations it held it in
+  197 of 208; a selective loss was called in 5 of 210 whose copies stayed, and in 208 of 210 with
+  a quarter of them left. The numbers below are of other tumors, asked once.
 """
 
 

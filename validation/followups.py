@@ -10,6 +10,9 @@ with their mutations and without.
 
 from __future__ import annotations
 
+import logging
+import multiprocessing
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -19,7 +22,7 @@ from ctcnv.normalize import sample_dispersion
 from ctcnv.schema import SEGMENTS, TRACK_COPIES
 from tests import plasma
 from validation import informed
-from validation.gene_grid import NOTHING, gene
+from validation.gene_grid import NOTHING, WORKERS, gene
 from validation.informed import DEPTHS, USE, World
 from validation.page import markdown, rate
 
@@ -41,14 +44,22 @@ PANELS = 6
 
 def run(*, tumors: int, seed: int) -> pd.DataFrame:
     """One row a follow-up of ``tumors`` for each depth and fraction: truth and result."""
-    rng = np.random.default_rng(seed)
+    parts = [(tumors, seed, depth) for depth in DEPTHS]
+    with multiprocessing.Pool(min(WORKERS, len(parts))) as pool:
+        found = pool.starmap(_of_depth, parts)
+    return pd.DataFrame([row for rows in found for row in rows])
+
+
+def _of_depth(tumors: int, seed: int, depth: str) -> list[dict[str, object]]:
+    logging.getLogger("ctcnv").setLevel(logging.ERROR)
+    rng = np.random.default_rng([seed, list(DEPTHS).index(depth)])
     worlds = [informed.world(rng) for _ in range(PANELS)]
-    rows = []
-    for number in range(tumors):
-        for depth in DEPTHS:
-            for level in FRACTIONS:
-                rows += _series(worlds[number % PANELS], depth, level, rng)
-    return pd.DataFrame(rows)
+    return [
+        row
+        for number in range(tumors)
+        for level in FRACTIONS
+        for row in _series(worlds[number % PANELS], depth, level, rng)
+    ]
 
 
 def _series(
@@ -190,8 +201,8 @@ def chapter(rows: pd.DataFrame, *, seed: int) -> str:
     lines = [
         "## Follow-ups with an amplicon and mutations\n",
         f"{len(stays)} tumors as those above, each with an amplicon of 3 Mb and {COPIES:g} copies "
-        f"of ERBB2 and one to {MOST} mutations ({CLONAL:.0%} in all tumor cells, the others in a "
-        "share of them that changes at random), baselines of a tumor fraction of "
+        f"of ERBB2 and one to {MOST} mutations ({100 * CLONAL:g} % in all tumor cells, the others "
+        "in a share of them that changes at random), baselines of a tumor fraction of "
         f"{informed.BASELINE[0]:g} to {informed.BASELINE[1]:g}. Each is followed twice: with "
         f"{KINDS['stays']:g} copies throughout, and with {KINDS['quarter']:g} at the follow-up. "
         f"Libraries have the waves of those above. Seed {seed}, not used to choose anything.\n",

@@ -128,7 +128,8 @@ class Spread:
     def interval(self) -> Array:
         """The 2.5 %, 50 % and 97.5 % quantiles."""
         if np.ptp(self.weight) == 0:
-            return np.asarray(np.quantile(self.values, QUANTILES))
+            # each value stands for the middle of an equal share, as the nodes of a slope do
+            return np.asarray(np.quantile(self.values, QUANTILES, method="hazen"))
         return weighted_quantile(self.values, self.weight, QUANTILES)
 
     def below(self, limit: float) -> float:
