@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "src" / "ctcnv"
 #: place; one that fits nowhere is in the wrong place.
 LADDER = (
     "sequences", "table",
-    "schema", "model", "robust", "compiled", "threads", "dispersion", "mixture", "protein",
-    "genome", "palette", "document", "display", "bins", "count", "import_", "synthetic",
+    "schema", "model", "robust", "spline", "compiled", "threads", "dispersion", "mixture",
+    "protein", "genome", "palette", "document", "display", "bins", "count", "import_", "synthetic",
     "simulate", "trial",
     "normals", "waves", "bias", "normalize", "segment", "evidence", "healthy", "copystates",
     "blocks", "paths", "posterior", "detection", "fraction", "alleles", "mutations", "vafs",
