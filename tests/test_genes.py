@@ -22,7 +22,7 @@ from ctcnv.mixture import copies_of, ratio_of
 from ctcnv.schema import GENE_TABLE, GENES, GRID, PROFILE, SOLUTIONS
 from ctcnv.simulate import Tumor
 from tests import plasma
-from tests.reference.tested_extents_slow import tested_extents_slow
+from tests.reference.gene_extents_slow import gene_extents_slow
 
 SETTINGS = plasma.SETTINGS["genes"]
 CALM = Dispersion(np.array([1.0, 1000.0]), np.array([0.01, 0.003]))
@@ -121,7 +121,7 @@ def test_extents_hold_the_gene_within_arm_and_width(low, width, most):
     core = (low, min(166, low + width))
     arm = (0, 50) if core[1] <= 50 else (min(50, low), 166)
     found = [tuple(one) for one in genetest.tested_extents(start, end, core, arm, most).tolist()]
-    assert found == tested_extents_slow(start, end, core, arm, most)
+    assert found == gene_extents_slow(start, end, core, arm, most)
     assert found[0] == core
     assert len(set(found)) == len(found)
     for a, b in found[1:]:

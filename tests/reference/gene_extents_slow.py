@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def tested_extents_slow(start, end, core, arm, most):
+def gene_extents_slow(start, end, core, arm, most):
     """Ranges of atoms, half-open, the gene's own first; each round reaches twice as far."""
     found = [core]
     margin = max(1, (core[1] - core[0]) // 2)
