@@ -138,8 +138,9 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
     )}  # fmt: skip
     counts = [str(work / f"N{i:03}.counts.tsv.gz") for i in range(normals)]
     add(f"pon, {normals} normals",
-        [*own, "pon", "--quiet", "--counts", *counts, "--bins", bins, "--genes", genes, *config,
-         *(word for pair in panel.items() for word in pair)], 1, ("wall", 30, 1000))  # fmt: skip
+        [*own, "pon", "--quiet", "--threads", "2", "--counts", *counts, "--bins", bins, "--genes",
+         genes, *config, *(word for pair in panel.items() for word in pair)],
+        1, ("wall", 30, 1000))  # fmt: skip
     for depth in DEPTHS:
         out = work / depth
         out.mkdir(exist_ok=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ctcnv import genes, genetest
 from ctcnv.dispersion import Dispersion
 from ctcnv.mixture import ratio_of
+from tests.reference.missed_slow import probability_missed
 from tests.test_genes import (
     ATOM,
     CALM,
@@ -309,7 +310,7 @@ def test_a_target_that_the_own_atoms_do_not_exclude_is_not_neutral():
     for count, call in ((120, "neutral"), (135, "indeterminate")):
         levels = fine((269, 273, count / 120))
         m = fine_gene(levels, expected=120.0)
-        missed = genes.probability_missed(6.0, cells, m)
+        missed = probability_missed(6.0, cells, m)
         # negative binomial around 576: Poisson and POISSON's 0.4 % of four atoms
         assert missed == pytest.approx(scipy.stats.poisson(576).cdf(4 * count), rel=0.1)
         row = fine_call(levels, fraction_result(0.1), expected=120.0)
@@ -321,13 +322,30 @@ def test_a_target_that_the_own_atoms_do_not_exclude_is_not_neutral():
 
 def test_without_a_posterior_nothing_is_excluded():
     cells = genes.Cells(*[np.zeros(0)] * 3, 1.0, "failed")
-    assert np.isnan(genes.probability_missed(6.0, cells, fine_gene(fine())))
+    assert not genes.excludes(6.0, cells, fine_gene(fine()), most=1.0)
     assert np.isnan(genes.excluded_copies(cells, fine_gene(fine()), settings=SETTINGS))
 
 
 def test_a_tumor_that_may_be_absent_excludes_nothing():
     one = genes.Cells(np.array([0.5]), np.array([2.0]), np.ones(1), 0.97, "not_detected")
-    assert genes.probability_missed(300.0, one, fine_gene(fine())) == pytest.approx(0.03)
+    gene = fine_gene(fine())
+    assert probability_missed(300.0, one, gene) == pytest.approx(0.03)
+    assert not genes.excludes(300.0, one, gene, most=0.029)
+    assert genes.excludes(300.0, one, gene, most=0.031)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.003, 0.9), st.floats(1.5, 4.5), st.floats(1e-6, 1.0)),
+             min_size=1, max_size=60),
+    st.floats(2.5, 30), st.floats(1e-4, 0.5), st.sampled_from(["detected", "not_detected"]),
+)  # fmt: skip
+def test_what_is_excluded_is_what_is_hardly_ever_missed(cells, copies, most, status):
+    """From the heaviest cells first, and from all of them."""
+    posterior = genes.Cells(*np.array(cells).T, 0.995, status)
+    gene = fine_gene(fine())
+    missed = probability_missed(copies, posterior, gene)
+    if abs(missed - most) > 1e-9:
+        assert genes.excludes(copies, posterior, gene, most=most) == (missed <= most)
 
 
 @pytest.mark.parametrize("atoms", [4, 12])

@@ -476,7 +476,7 @@ def test_a_sample_is_never_given_less_noise_than_the_panel_or_than_it_shows():
 
 def excess_of(monkeypatch, sizes, excess, errors):
     """A library that shows these squared over-dispersions."""
-    made = tuple(np.array(values) for values in (sizes, excess, errors))
+    made = step.OwnExcess(*(np.array(values) for values in (sizes, excess, errors)), 10)
     monkeypatch.setattr(step, "own_excess", lambda _: made)
     return poisson_profile(n=10)
 
@@ -498,8 +498,9 @@ def test_regions_too_large_to_measure_are_noisier_when_the_largest_are_that_can(
     shown = [4e-4, 9e-4]
     profile = poisson_profile(n=200)
     monkeypatch.setattr(
-        step, "own_excess", lambda _: (np.array([1.0, 2.0]), np.array(shown), np.full(2, 1e-5))
-    )
+        step, "own_excess",
+        lambda _: step.OwnExcess(np.array([1.0, 2.0]), np.array(shown), np.full(2, 1e-5), 200),
+    )  # fmt: skip
     # its own 0.03 at 2 atoms falls as size^-0.25 from there on
     found = step.sample_dispersion(profile, panel)
     wanted = [0.02, 0.03, 0.03 * 4**-0.25, 0.03 * 16**-0.25]

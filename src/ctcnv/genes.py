@@ -10,6 +10,7 @@ import bisect
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,9 @@ QUIET_FRACTIONS = np.geomspace(MIN_FRACTION, 1.0, 100)
 MIN_POSSIBLE = 0.01
 #: Posterior cells below this share of the largest are left out of the averages.
 CELL_FLOOR = 1e-6
+#: Shares of the posterior that are asked first whether a number of copies is excluded, and how near
+#: to the limit their answer must not be.
+SHARES, UNDECIDED = (0.3, 0.7, 0.995), 1e-9
 
 
 def call_genes(
@@ -110,6 +114,13 @@ class Cells:
             p_tumor,
             str(result.row["status"]),
         )
+
+    @cached_property
+    def by_weight(self) -> list[NDArray[np.intp]]:
+        """The cells, the heaviest first, in parts that reach ``SHARES`` of the weight."""
+        order = np.argsort(-self.weight, kind="stable")
+        share = np.cumsum(self.weight[order]) / self.weight.sum()
+        return [part for part in np.split(order, np.searchsorted(share, SHARES)) if len(part)]
 
     def copies(self, ratios: Array, normal: int) -> tuple[Array, Array, Array]:
         """Copies, ploidy and weight over cells and equally likely ratios (k,), flattened.
@@ -187,12 +198,13 @@ def _row(
     elif significant and m.z > 0:
         # The fraction may be close to zero, so the copies have a lower bound only.
         row["copies_low"] = low
-    call, reason = decide(row, significant=significant, detected=detected,
-                          missed=probability_missed(settings.target_copies, cells, m),
+    excluded = not significant and excludes(settings.target_copies, cells, m,
+                                            most=settings.false_neutral)  # fmt: skip
+    call, reason = decide(row, significant=significant, detected=detected, excluded=excluded,
                           settings=settings)  # fmt: skip
     if reason == NOT_EXCLUDED:
-        excluded = excluded_copies(cells, m, settings=settings)
-        least = f"only {excluded:.1f} copies or more are" if np.isfinite(excluded) else (
+        fewest = excluded_copies(cells, m, settings=settings)
+        least = f"only {fewest:.1f} copies or more are" if np.isfinite(fewest) else (
             "no number of copies is")  # fmt: skip
         reason = f"{NOT_EXCLUDED}, {least}"
     if m.doubt == NARROW:
@@ -259,28 +271,39 @@ def detectable_copies(cells: Cells, m: Measured) -> float:
     return float(np.interp(POWER, [power(i) for i in around], copies[around]))
 
 
-def probability_missed(copies: float, cells: Cells, m: Measured) -> float:
-    """P(counts of the gene's own atoms at most as high as they are, had it so many copies).
+def excludes(copies: float, cells: Cells, m: Measured, *, most: float) -> bool:
+    """Whether so many copies are missed with a probability of ``most`` at most: that the counts of
+    the gene's own atoms, which every amplicon of it holds, are as low as they are or lower.
 
-    Every amplicon of the gene holds these atoms, so that no width is assumed. A fraction of zero
-    misses any number and takes its share of the mass. NaN without a posterior.
+    A fraction of zero misses any number and takes its share of the mass. False without a posterior.
+    The heaviest cells are asked first, and the others where these leave it open.
     """
     if len(cells.weight) == 0 or m.own is None:
-        return float("nan")
-    ratio = ratio_of(copies, cells.fraction, cells.ploidy, normal=float(m.normal_copies))
-    found = 1 - float(cells.weight @ m.own.as_few(ratio) / cells.weight.sum())
-    return 1 - found * (1.0 if cells.status == "detected" else cells.p_tumor)
+        return False
+    present = 1.0 if cells.status == "detected" else cells.p_tumor
+    as_few, rest = 0.0, 1.0
+    for part in cells.by_weight:
+        weight = cells.weight[part] / cells.weight.sum()
+        ratio = ratio_of(copies, cells.fraction[part], cells.ploidy[part],
+                         normal=float(m.normal_copies))  # fmt: skip
+        as_few += float(weight @ m.own.as_few(ratio))
+        rest -= float(weight.sum())
+        if 1 - (1 - as_few) * present > most + UNDECIDED:
+            return False
+        if 1 - (1 - as_few - rest) * present <= most - UNDECIDED:
+            return True
+    return 1 - (1 - as_few) * present <= most
 
 
 def excluded_copies(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:
     """Smallest copies, from ``target_copies`` on, that are missed with a probability of at most
     ``false_neutral``; NaN when ``MAX_DETECTABLE`` are not."""
     low, high = settings.target_copies, MAX_DETECTABLE
-    if not probability_missed(high, cells, m) <= settings.false_neutral:
+    if not excludes(high, cells, m, most=settings.false_neutral):
         return float("nan")
     for _ in range(HALVINGS):
         middle = float(np.sqrt(low * high))
-        if probability_missed(middle, cells, m) <= settings.false_neutral:
+        if excludes(middle, cells, m, most=settings.false_neutral):
             high = middle
         else:
             low = middle
@@ -294,15 +317,15 @@ MAX_DETECTABLE = 300.0
 
 
 def decide(
-    row: dict[str, object], *, significant: bool, detected: bool, missed: float,
+    row: dict[str, object], *, significant: bool, detected: bool, excluded: bool,
     settings: GenesSettings,
 ) -> tuple[str, str]:  # fmt: skip
     """The call and its reason in words.
 
     amplified : a significant gain whose copies more likely than not reach the threshold;
     gained, lost : any other significant deviation; neutral : none, the sample would have shown
-    ``target_copies``, and the gene's own atoms exclude them, missed (their probability) being at
-    most ``false_neutral``; indeterminate : none, and that does not hold.
+    ``target_copies``, and the gene's own atoms exclude them (:func:`excludes`, ``false_neutral``);
+    indeterminate : none, and that does not hold.
     """
     z, p_amplified = float(str(row["z"])), float(str(row["p_amplified"]))
     where = "focal or broad not told:"
@@ -318,7 +341,7 @@ def decide(
         return "lost", f"{where} loss"
     shown = float(str(row["detectable_copies"]))
     target = f"{settings.target_copies:g}"
-    if shown <= settings.target_copies and missed <= settings.false_neutral:
+    if shown <= settings.target_copies and excluded:
         return (
             "neutral",
             f"no change; {shown:.1f} copies or more would have been seen, and the gene's own "

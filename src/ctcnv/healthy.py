@@ -95,10 +95,8 @@ def carried(profile: pd.DataFrame, summed: Windows, grid: Grid, normals: Summed)
     own = np.bincount(window, share**2 * found.own[cell], minlength=n).astype(float)
     own[total == 0] = float(np.mean(found.own + np.sum(found.axes**2, axis=1)))
     axes = np.zeros((n, found.axes.shape[1]))
-    if len(pair):
-        begins = np.flatnonzero(np.append(True, window[1:] != window[:-1]))
-        shares = share[:, None] * _one_sign(found.axes)[cell]
-        axes[window[begins]] = np.add.reduceat(shares, begins, axis=0)
+    for k, axis in enumerate(_one_sign(found.axes).T):
+        axes[:, k] = np.bincount(window, share * axis[cell], minlength=n)
     return Covariance(own, axes)
 
 

@@ -187,8 +187,9 @@ def _shown(values: pd.Series, column: Column) -> NDArray[np.bytes_]:
         return decimals.cells(values.to_numpy(dtype=float))
     # Other columns repeat values, positions those of other chromosomes: each is written once.
     codes, distinct = pd.factorize(values)
-    if column.kind == "int":
-        texts = np.asarray(distinct, dtype=np.int64).astype(np.bytes_)
+    if column.kind == "int" and len(distinct):
+        whole = np.asarray(distinct, dtype=np.int64)
+        texts = whole.astype(f"S{max(len(str(whole.min())), len(str(whole.max())))}")
     else:
         show = _truth if column.kind == "bool" else _cell
         texts = np.array([show(value).encode() for value in distinct], dtype=np.bytes_)
