@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.interpolate import make_smoothing_spline
 
 from ctcnv.compiled import compiled
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import mad_sd, median
 from ctcnv.schema import chrom_key, is_autosome, numbered
-from ctcnv.spline import smoothed
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.intp]
@@ -191,7 +191,7 @@ def _curve(
     code : (n,) number of the value of each atom; fit : (n,) the atoms that it is learned from.
     Atoms are grouped into strata of x, as narrow as their number allows; a stratum's value is the
     ratio of sums (no log, no ratio of single small counts). A smoothing spline goes through them
-    (:mod:`ctcnv.spline`), the f of the least
+    (scipy ``make_smoothing_spline``), the f of the least
 
         sum of w_k (v_k - f(x_k))^2 + curvature x integral of f''(x)^2,
 
@@ -208,10 +208,10 @@ def _curve(
     )
     weight = total / total.sum()
     value, centre = total_seen / total_seen.sum() / weight, moment / total
-    # beyond the outermost centre the spline goes on, and no value was seen beyond these
+    # beyond the outermost centre the spline is linear, and no value was seen beyond these
     clamped = np.clip(x.distinct, *x.distinct[known][[0, -1]])
     if len(centre) >= MIN_KNOTS:
-        fitted = smoothed(centre, value, weight=weight, curvature=settings.curvature, at=clamped)
+        fitted = make_smoothing_spline(centre, value, w=weight, lam=settings.curvature)(clamped)
     else:
         fitted = np.interp(clamped, centre, value)
     # A spline may dip below zero in a sparse tail. A strong bias goes on falling beyond the centre
