@@ -74,6 +74,14 @@ def test_cells_and_priors_do_not_mix():
     np.testing.assert_allclose(together, alone)
 
 
+def test_one_ploidy_serves_all_cells():
+    """The compiled sum read beyond the end of the shorter list, at times a minus infinity."""
+    cells = np.linspace(0.05, 0.9, 40)
+    found = evidence(tumor(), cells, 2.0)
+    np.testing.assert_array_equal(found, evidence(tumor(), cells, np.full(40, 2.0)))
+    assert found.shape == (40,)
+
+
 def test_a_ploidy_that_no_kind_reaches_has_no_evidence():
     highest = max(kind.mean + PLOIDY_RANGE * kind.sd for kind in kinds(SETTINGS))
     found = evidence(tumor(), [0.3, 0.3], [2.0, highest + 0.01])

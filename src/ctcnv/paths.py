@@ -39,13 +39,15 @@ def log_evidence(
 ) -> Array:  # fmt: skip
     """Log of likelihood times prior of the ploidy, relative to no tumor, (draws, cells).
 
-    fraction, ploidy : (cells,). share : (draws, chromosomes) how often each chromosome counts; with
-    ones the log evidence is that of the sample. parts : of a copy, as for ``states``. Summed over
-    the sorts k of genomes (``copystates.genomes``), each with its weight w and what chromosome c
-    says of it:
+    fraction, ploidy : (cells,), or one for all. share : (draws, chromosomes) how often each
+    chromosome counts; with ones the log evidence is that of the sample. parts : of a copy, as for
+    ``states``. Summed over the sorts k of genomes (``copystates.genomes``), each with its weight w
+    and what chromosome c says of it:
 
         log sum over k of w_k * exp(sum over c of share_c * (l_kc - l_c of no tumor))
     """
+    # The compiled loops look at each cell of both and do not see where one of them ends.
+    fraction, ploidy = np.broadcast_arrays(fraction, ploidy)
     sorts = genomes(ploidy, settings=settings, parts=parts)
     copies = states(settings.max_copies, parts)
     ratio = ratio_of(copies[None, :], fraction[:, None], ploidy[:, None])

@@ -206,7 +206,7 @@ def _output_in_a_file(_: Path) -> str:
     reads.write_bins(reads.CONTIGS)
     reads.write_bam("a.bam", reads.pairs(30))
     Path("out").touch()
-    return refused(ctcnv(*_count_words()), "out: ")
+    return refused(ctcnv(*_count_words()), "nothing can be written to 'out'")
 
 
 def _two_runs(folder: Path) -> str:
