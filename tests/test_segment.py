@@ -98,6 +98,21 @@ def test_the_best_arc_is_that_of_the_slow_twin(stretch):
         assert arc_z(observed, expected, atoms, tau, low, high, i, j) == pytest.approx(wanted[0])
 
 
+@pytest.mark.parametrize("gain", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_ends_that_are_left_out_hold_no_better_arc(gain, seed):
+    rng = np.random.default_rng(seed)
+    n, where = 3 * step.BLOCK + 5, rng.integers(5, 80)
+    expected, atoms = rng.uniform(20, 40, n), rng.integers(1, 5, n)
+    level = np.ones(n)
+    level[where : where + 9] += gain
+    observed = rng.poisson(expected * level)
+    for tau in (lambda a: 0.0, lambda a: float(USUAL.at(a))):
+        found = best_arc(observed, expected, atoms, tau, 2, n - 1, 2)
+        wanted = best_arc_slow(observed, expected, atoms, tau, 2, n - 1, 2)
+        assert found == (pytest.approx(wanted[0]), *wanted[1:])
+
+
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_a_stretch_too_short_for_two_segments_has_no_arc(n):
     z, i, j = best_arc([10] * n, [20] * n, [1] * n, lambda a: 0.0, 0, n, 2)

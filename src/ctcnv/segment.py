@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 #: Two-sided 95 % in standard deviations.
 Z95 = 1.959964
+#: Ends of arcs that are looked at together, and by how much a bound may be wrong by rounding.
+BLOCK, ROUNDING = 32, 1e-6
 
 
 def segment(
@@ -132,31 +134,61 @@ def best_arc(
     With O and E of the whole and q = e (E - e), without a division in the loop,
 
         z^2 = (o E - O e)^2 / (r E q + r^2 q^2 (tau_in^2 + tau_out^2)).
+
+    Ends j are looked at in blocks, and a block of which no arc can be better than the best is left
+    out: the gap is at most that of the block's extreme sums, q (concave in e) at least that of its
+    first or last end, and tau^2 at least the smallest of regions that are as small or smaller.
     """
     total_o = observed[high] - observed[low]
     total_e = expected[high] - expected[low]
-    total_a = atoms[high] - atoms[low]
+    total_a = int(atoms[high] - atoms[low])
     best, best_i, best_j = 0.0, low, high
     if high - low < 2 * least or total_e <= 0:
         return best, best_i, best_j
     level = max(total_o / total_e, 0.5 / total_e)
+    smallest = np.empty(total_a)
+    running = tau2[0]
+    for a in range(total_a):
+        running = min(running, tau2[a])
+        smallest[a] = running
+    n_blocks = (high - low) // BLOCK + 1
+    fewest, most = np.full(n_blocks, np.inf), np.full(n_blocks, -np.inf)
+    for j in range(low, high + 1):
+        k, gap = (j - low) // BLOCK, observed[j] * total_e - total_o * expected[j]
+        fewest[k], most[k] = min(fewest[k], gap), max(most[k], gap)
     for i in range(low, high - least + 1):
         if i != low and i < low + least:
             continue
-        for j in range(i + least, high + 1):
-            if (i == low and j == high) or (j != high and j > high - least):
-                continue
-            e = expected[j] - expected[i]
-            rest = total_e - e
-            if e <= 0 or rest <= 0:
-                continue
-            a = int(atoms[j] - atoms[i])
-            b = int(total_a) - a
-            gap = (observed[j] - observed[i]) * total_e - total_o * e
-            q = e * rest
-            variance = q * (level * total_e + level * level * q * (tau2[a - 1] + tau2[b - 1]))
-            if gap * gap > best * variance:
-                best, best_i, best_j = gap * gap / variance, i, j
+        start = observed[i] * total_e - total_o * expected[i]
+        j = i + least
+        while j <= high:
+            k = (j - low) // BLOCK
+            end = min(low + (k + 1) * BLOCK, high + 1)
+            e1, e2 = expected[j] - expected[i], expected[end - 1] - expected[i]
+            q = min(e1 * (total_e - e1), e2 * (total_e - e2))
+            inner, outer = int(atoms[end - 1] - atoms[i]), total_a - int(atoms[j] - atoms[i])
+            gap = max(most[k] - start, start - fewest[k])
+            if q > 0:
+                tau = smallest[inner - 1] + smallest[outer - 1]
+                variance = q * (level * total_e + level * level * q * tau)
+                if gap * gap <= best * variance * (1 - ROUNDING):
+                    j = end
+                    continue
+            while j < end:
+                # The rest of an arc that ends before the last window is in two parts.
+                if (i == low and j == high) or (j != high and j > high - least):
+                    j += 1
+                    continue
+                e = expected[j] - expected[i]
+                q = e * (total_e - e)
+                if q > 0:
+                    a = int(atoms[j] - atoms[i])
+                    gap = (observed[j] - observed[i]) * total_e - total_o * e
+                    tau = tau2[a - 1] + tau2[total_a - a - 1]
+                    variance = q * (level * total_e + level * level * q * tau)
+                    if gap * gap > best * variance:
+                        best, best_i, best_j = gap * gap / variance, i, j
+                j += 1
     return np.sqrt(best), best_i, best_j
 
 
