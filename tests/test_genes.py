@@ -376,26 +376,26 @@ def test_the_interval_of_copies_is_that_of_drawing_ratio_and_cell():
     which = rng.choice(3, 200_000, p=cells.weight)
     drawn = copies_of(rng.normal(2.0, 0.1, 200_000), cells.fraction[which],
                                     cells.ploidy[which])  # fmt: skip
-    found = step.copies_interval(cells, step.spread_of(2.0, 0.1), 2)
+    found = cells.copies(step.spread_of(2.0, 0.1), 2).interval()
     np.testing.assert_allclose(found, np.quantile(drawn, [0.025, 0.5, 0.975]), rtol=0.03)
 
 
 def test_no_copies_are_below_zero():
     cells = Cells.of(fraction_result(0.5, 2.0))
-    low, middle, high = step.copies_interval(cells, step.spread_of(0.3, 0.05), 2)
+    low, middle, high = cells.copies(step.spread_of(0.3, 0.05), 2).interval()
     assert low == middle == high == 0
 
 
 def test_explanations_that_need_negative_copies_are_left_out():
     cells = Cells(np.array([0.1, 0.6]), np.array([2.0, 2.0]), np.array([0.5, 0.5]), 1.0, "detected")
     # ratio 0.8: at T 0.1 it takes -2 copies, at T 0.6 it is 1.33
-    found = step.copies_interval(cells, step.spread_of(0.8, 1e-6), 2)
+    found = cells.copies(step.spread_of(0.8, 1e-6), 2).interval()
     np.testing.assert_allclose(found, 2 - 0.4 / 0.6, rtol=1e-3)
 
 
 def test_unknown_ratios_have_unknown_copies():
     cells = Cells.of(fraction_result())
-    assert np.isnan(step.copies_interval(cells, step.spread_of(float("nan"), 0.1), 2)).all()
+    assert np.isnan(cells.copies(step.spread_of(float("nan"), 0.1), 2).interval()).all()
 
 
 # --- what could have been seen ---

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.ndimage
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from ctcnv import robust
-from ctcnv.robust import MAD_TO_SD, difference_sd, mad_sd, median, weighted_quantile
+from ctcnv.robust import MAD_TO_SD, difference_sd, mad_sd, median, running_median, weighted_quantile
 from tests.reference.quantile_slow import weighted_quantile_slow
 
 NAN = float("nan")
@@ -30,6 +31,13 @@ def test_a_median_with_an_unknown_value_is_not_known(values):
 def test_the_mad_of_five_numbers_by_hand():
     # median 3, deviations 2 1 0 1 97, their median 1
     assert mad_sd(np.array([1.0, 2, 3, 4, 100])) == pytest.approx(1.4826)
+
+
+@pytest.mark.parametrize("size", [1, 3, 7, 61])
+@given(arrays(float, st.integers(0, 80), elements=NUMBERS))
+def test_the_running_median_is_that_of_scipy(size, values):
+    wanted = scipy.ndimage.median_filter(values, size=size, mode="nearest")
+    np.testing.assert_array_equal(running_median(values, size), wanted)
 
 
 def test_the_mad_of_normal_noise_is_its_standard_deviation():

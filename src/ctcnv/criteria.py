@@ -215,12 +215,12 @@ class Posterior:
         ratio = gene["observed"] / gene["expected"]
         normal = round(gene["pcn"] / ratio) if ratio > 0 else 2
         ratios = spread_of(gene["pcn"] / normal, pcn_sd(gene) / normal)
-        copies, ploidy, weight = cells.copies(ratios, normal)
+        found = cells.copies(ratios, normal)
         rest = copies_of(gene["rest_ratio"], cells.fraction, cells.ploidy, normal=float(normal))
         rest = np.repeat(rest, len(ratios))
         with np.errstate(divide="ignore", invalid="ignore"):
-            of_rest = np.where(rest > MIN_REFERENCE_COPIES, copies / rest, np.nan)
-        return cls(copies, of_rest, copies / ploidy, weight)
+            of_rest = np.where(rest > MIN_REFERENCE_COPIES, found.copies / rest, np.nan)
+        return cls(found.copies, of_rest, found.copies / found.ploidy, found.weight)
 
     def interval(self, quantity: str) -> Array:
         """Low, median and high of a quantity."""

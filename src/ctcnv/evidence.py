@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 from scipy.special import ndtri, stdtrit
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import FractionSettings
 from ctcnv.normalize import Windows, used_atoms, windows
+from ctcnv.robust import running_median
 from ctcnv.segment import window_atoms
 
 Array = NDArray[np.float64]
@@ -151,7 +151,7 @@ def isolated(summed: Windows, *, dispersion: Dispersion) -> NDArray[np.bool_]:
     sd = np.sqrt(dispersion.variance(summed.expected, summed.atoms))
     for name in pd.unique(summed.chrom):
         inside = np.flatnonzero(summed.chrom == name)
-        local = median_filter(ratio[inside], size=NEIGHBOURS, mode="nearest")
+        local = running_median(ratio[inside], NEIGHBOURS)
         found[inside] = np.abs(ratio[inside] - local) > ISOLATED_SD * sd[inside] * np.sqrt(
             np.maximum(local, 1.0)
         )

@@ -20,7 +20,7 @@ from scipy.special import ndtr
 
 from ctcnv import display
 from ctcnv.fraction import FractionResult
-from ctcnv.genes import Cells, copies_interval, spread_of
+from ctcnv.genes import Cells, spread_of
 from ctcnv.genome import find_build
 from ctcnv.schema import SOLUTIONS, chrom_key
 from ctcnv.segment import Z95
@@ -222,25 +222,18 @@ def _of_segments(
         if sd <= 0 or 2 * ndtr(-abs(row.ratio - 1) / sd) > false_positive:
             continue
         normal = int(normal_copies[chrom_key(row.chrom)])
-        ratios = spread_of(row.ratio, sd)
         copies = (math.nan,) * 3
         if cells is not None:
-            if not _beyond_ploidy(cells, ratios, normal):
+            found = cells.copies(spread_of(row.ratio, sd), normal)
+            if not found.beyond_ploidy(gain=row.ratio > 1):
                 continue
-            low, middle, high = (float(v) for v in copies_interval(cells, ratios, normal))
+            low, middle, high = found.interval().tolist()
             copies = (middle, low, high)
         yield Record(
             row.chrom, row.start, row.end, row.ratio > 1,
             () if names == CNVKIT_NO_GENE else tuple(names.split(",")), None, copies,
             (normal * row.ratio, normal * row.low, normal * row.high),
         )  # fmt: skip
-
-
-def _beyond_ploidy(cells: Cells, ratios: NDArray[np.float64], normal: int) -> bool:
-    copies, ploidy, weight = cells.copies(ratios, normal)
-    baseline = ploidy * normal / 2
-    beyond = copies > baseline + 0.5 if np.median(ratios) > 1 else copies < baseline - 0.5
-    return bool(weight[beyond].sum() > 0.5 * weight.sum())
 
 
 def _of_genes(genes: pd.DataFrame) -> Iterator[Record]:

@@ -10,7 +10,6 @@ import bisect
 import logging
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,16 @@ from numpy.typing import NDArray
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.fraction import FractionResult
-from ctcnv.genetest import FIRST, NARROW, NODES, NOT_EXCLUDED, POWER, Measured, measure
+from ctcnv.genetest import (
+    FEW_ERROR,
+    FIRST,
+    NARROW,
+    NODES,
+    NOT_EXCLUDED,
+    POWER,
+    Measured,
+    measure,
+)  # fmt: skip
 from ctcnv.mixture import MIN_FRACTION, copies_of, ratio_of
 from ctcnv.model import GenesSettings
 from ctcnv.robust import weighted_quantile
@@ -34,11 +42,10 @@ NAN = float("nan")
 QUIET_FRACTIONS = np.geomspace(MIN_FRACTION, 1.0, 100)
 #: Share of the posterior that must allow zero or more copies for the rest to be left out.
 MIN_POSSIBLE = 0.01
+#: Probabilities of low, median and high.
+INTERVAL = np.array([0.025, 0.5, 0.975])
 #: Posterior cells below this share of the largest are left out of the averages.
 CELL_FLOOR = 1e-6
-#: Shares of the posterior that are asked first whether a number of copies is excluded, and how near
-#: to the limit their answer must not be.
-SHARES, UNDECIDED = (0.3, 0.7, 0.995), 1e-9
 
 
 def call_genes(
@@ -115,15 +122,8 @@ class Cells:
             str(result.row["status"]),
         )
 
-    @cached_property
-    def by_weight(self) -> list[NDArray[np.intp]]:
-        """The cells, the heaviest first, in parts that reach ``SHARES`` of the weight."""
-        order = np.argsort(-self.weight, kind="stable")
-        share = np.cumsum(self.weight[order]) / self.weight.sum()
-        return [part for part in np.split(order, np.searchsorted(share, SHARES)) if len(part)]
-
-    def copies(self, ratios: Array, normal: int) -> tuple[Array, Array, Array]:
-        """Copies, ploidy and weight over cells and equally likely ratios (k,), flattened.
+    def copies(self, ratios: Array, normal: int) -> Copies:
+        """Copies where a normal cell has ``normal``, over cells and equally likely ratios (k,).
 
         No tumor has fewer than zero copies: explanations that would need them are left out, unless
         they are all there is, which means none is left.
@@ -136,25 +136,49 @@ class Cells:
         allowed = np.where(copies >= 0, weight, 0.0)
         if allowed.sum() >= MIN_POSSIBLE * weight.sum():
             weight = allowed
-        return (
+        return Copies(
             np.maximum(copies, 0.0).ravel(),
             np.broadcast_to(self.ploidy[:, None], shape).ravel(),
             weight.ravel(),
+            normal,
         )
+
+
+@dataclass(frozen=True)
+class Copies:
+    """What a tumor cell may have, given that there is tumor: copies, the ploidy that goes with them
+    and the weight, each (n,); normal : copies of a normal cell."""
+
+    copies: Array
+    ploidy: Array
+    weight: Array
+    normal: int
+
+    def interval(self) -> Array:
+        """Low, median and high of the copies, (3,); NaN without a posterior or a ratio."""
+        if not np.isfinite(self.copies).all():
+            return np.full(3, np.nan)
+        return weighted_quantile(self.copies, self.weight, INTERVAL)
+
+    def beyond_ploidy(self, *, gain: bool) -> bool:
+        """Whether the copies lie half a copy or more beyond the ploidy, on that side, more likely
+        than not."""
+        baseline = self.ploidy * self.normal / 2
+        beyond = self.copies > baseline + 0.5 if gain else self.copies < baseline - 0.5
+        return bool(np.sum(self.weight[beyond]) >= 0.5 * np.sum(self.weight))
+
+    def p_amplified(self, settings: GenesSettings) -> float:
+        """P(copies >= amplified_copies and copies >= amplified_ratio * ploidy); NaN without a
+        posterior."""
+        if len(self.weight) == 0:
+            return float("nan")
+        needed = np.maximum(settings.amplified_copies, settings.amplified_ratio * self.ploidy)
+        return float(np.sum(self.weight[self.copies >= needed]) / np.sum(self.weight))
 
 
 def spread_of(ratio: float, sd: float) -> Array:
     """A normal distribution of a ratio as equally likely values, (41,)."""
     return np.asarray(ratio + sd * NODES)
-
-
-def copies_interval(cells: Cells, ratios: Array, normal: int) -> Array:
-    """Low, median and high of the copies per tumor cell, given that there is tumor; ratios : (k,)
-    equally likely ones of the region."""
-    if len(cells.weight) == 0 or not np.isfinite(ratios).all():
-        return np.full(3, np.nan)
-    copies, _, weight = cells.copies(ratios, normal)
-    return weighted_quantile(copies, weight, np.array([0.025, 0.5, 0.975]))
 
 
 def _row(
@@ -176,24 +200,27 @@ def _row(
     if cells.status == "failed":
         return row | {"call": "failed", "reason": "the sample could not be analysed"}
     detected = cells.status == "detected"
+    copies = cells.copies(m.nodes, normal)
     significant = m.p_value <= settings.false_positive and (
         gene["gene"] == FIRST or q_value <= settings.false_discovery
     )
     # Where the mean ploidy is not that of most of the genome, an unchanged gene differs from the
     # sample's mean.
-    significant = significant and (not detected or _beyond_ploidy(cells, m)) and m.doubt != NARROW
+    if significant and detected:
+        significant = copies.beyond_ploidy(gain=m.ratio > 1)
+    significant = significant and m.doubt != NARROW
     if not significant:
         row |= _shape(m.not_altered())
-    row["p_amplified"] = probability_amplified(cells, m, settings=settings)
+    row["p_amplified"] = copies.p_amplified(settings)
     row["detectable_copies"] = detectable_copies(cells, m)
     low = middle = high = NAN
     if detected or (significant and m.z > 0):
-        low, middle, high = copies_interval(cells, m.nodes, normal)
+        low, middle, high = copies.interval()
     if detected:
         row |= {"copies": middle, "copies_low": low, "copies_high": high}
-        row["arm_copies"] = copies_interval(cells, np.array([m.arm_ratio]), normal)[1]
+        row["arm_copies"] = _median_copies(cells, m.arm_ratio, normal)
         for key, ratio in (("reference_ratio", m.rest_ratio), ("centromere_ratio", m.near_ratio)):
-            of_reference = copies_interval(cells, np.array([ratio]), normal)[1]
+            of_reference = _median_copies(cells, ratio, normal)
             row[key] = middle / of_reference if of_reference > MIN_REFERENCE_COPIES else NAN
     elif significant and m.z > 0:
         # The fraction may be close to zero, so the copies have a lower bound only.
@@ -215,32 +242,18 @@ def _row(
     return row | {"call": call, "reason": reason}
 
 
+def _median_copies(cells: Cells, ratio: float, normal: int) -> float:
+    return float(cells.copies(np.array([ratio]), normal).interval()[1])
+
+
 def _shape(m: Measured) -> dict[str, object]:
     """What is said of the extent of a change."""
     return {"width": m.width, "width_low": m.width_low, "width_high": m.width_high,
             "focal": m.focal, "p_focal": m.p_focal}  # fmt: skip
 
 
-def _beyond_ploidy(cells: Cells, m: Measured) -> bool:
-    """Whether the copies lie half a copy or more beyond the ploidy, on the side of the ratio, more
-    likely than not."""
-    copies, ploidy, weight = cells.copies(m.nodes, m.normal_copies)
-    baseline = ploidy * m.normal_copies / 2
-    beyond = copies > baseline + 0.5 if m.ratio > 1 else copies < baseline - 0.5
-    return bool(np.sum(weight[beyond]) >= 0.5 * np.sum(weight))
-
-
 #: Below half a copy of the reference a ratio says nothing.
 MIN_REFERENCE_COPIES = 0.5
-
-
-def probability_amplified(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:
-    """P(copies >= amplified_copies and copies >= amplified_ratio * ploidy), given tumor."""
-    if len(cells.weight) == 0:
-        return float("nan")
-    copies, ploidy, weight = cells.copies(m.nodes, m.normal_copies)
-    needed = np.maximum(settings.amplified_copies, settings.amplified_ratio * ploidy)
-    return float(np.sum(weight[copies >= needed]) / np.sum(weight))
 
 
 def detectable_copies(cells: Cells, m: Measured) -> float:
@@ -276,23 +289,19 @@ def excludes(copies: float, cells: Cells, m: Measured, *, most: float) -> bool:
     the gene's own atoms, which every amplicon of it holds, are as low as they are or lower.
 
     A fraction of zero misses any number and takes its share of the mass. False without a posterior.
-    The heaviest cells are asked first, and the others where these leave it open.
     """
     if len(cells.weight) == 0 or m.own is None:
         return False
-    present = 1.0 if cells.status == "detected" else cells.p_tumor
-    as_few, rest = 0.0, 1.0
-    for part in cells.by_weight:
-        weight = cells.weight[part] / cells.weight.sum()
-        ratio = ratio_of(copies, cells.fraction[part], cells.ploidy[part],
-                         normal=float(m.normal_copies))  # fmt: skip
-        as_few += float(weight @ m.own.as_few(ratio))
-        rest -= float(weight.sum())
-        if 1 - (1 - as_few) * present > most + UNDECIDED:
-            return False
-        if 1 - (1 - as_few - rest) * present <= most - UNDECIDED:
-            return True
-    return 1 - (1 - as_few) * present <= most
+    ratio = ratio_of(copies, cells.fraction, cells.ploidy, normal=float(m.normal_copies))
+
+    def missed(as_few: Array) -> float:
+        found = 1 - float(cells.weight @ as_few / cells.weight.sum())
+        return 1 - found * (1.0 if cells.status == "detected" else cells.p_tumor)
+
+    nearly = missed(m.own.nearly_as_few(ratio))
+    if abs(nearly - most) > FEW_ERROR:
+        return nearly <= most
+    return missed(m.own.as_few(ratio)) <= most
 
 
 def excluded_copies(cells: Cells, m: Measured, *, settings: GenesSettings) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -139,10 +139,33 @@ class OwnAtoms:
 
         P(X <= o), X negative binomial with mean E * (1 + share * (r - 1)).
         """
-        mean = self.expected * np.maximum(1 + self.share * (ratio - 1), 0.0)
-        return lower_tail(self.observed, mean, float(self.dispersion.at(self.atoms)) ** 2)
+        return lower_tail(self.observed, self._mean(ratio), self._tau2)
+
+    def nearly_as_few(self, ratio: Array) -> Array:
+        """The same to ``FEW_ERROR``, from a table: many ratios in a tenth of the time."""
+        return np.interp(self._mean(ratio), *self._table)
+
+    def _mean(self, ratio: Array) -> Array:
+        return self.expected * np.maximum(1 + self.share * (ratio - 1), 0.0)
+
+    @cached_property
+    def _tau2(self) -> float:
+        return max(float(self.dispersion.at(self.atoms)) ** 2, TAU2_FLOOR)
+
+    @cached_property
+    def _table(self) -> tuple[Array, Array]:
+        """Means, and P(X <= o) at each: steps of x = 2 asinh(sqrt(mean tau^2)) / tau, in which a
+        negative binomial has the standard deviation 1 whatever its mean is."""
+        tau = self._tau2**0.5
+        seen = 2 * np.arcsinh((self.observed * self._tau2) ** 0.5) / tau
+        x = np.arange(max(seen - FEW_RANGE, 0.0), seen + FEW_RANGE, FEW_STEP)
+        means = np.sinh(x * tau / 2) ** 2 / self._tau2
+        return means, lower_tail(self.observed, means, self._tau2)
 
 
+#: Of the table of how likely so few fragments are: its reach to both sides of what was observed and
+#: its steps, in standard deviations, and what it is wrong by at most (step^2 / 8 of the curvature).
+FEW_RANGE, FEW_STEP, FEW_ERROR = 10.0, 0.02, 5e-5
 #: A gene without a usable atom.
 UNSEEN = Measured(
     core_bins=0, n_bins=0, observed=NAN, expected=NAN, core_ratio=NAN, ratio=NAN, low=NAN, high=NAN,

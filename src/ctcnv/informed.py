@@ -18,13 +18,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import median_filter
 from scipy.optimize import brentq
 from scipy.special import stdtr, stdtrit
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.normals import Grid, Summed
-from ctcnv.robust import mad_sd
+from ctcnv.robust import mad_sd, running_median
 from ctcnv.waves import BLOCK, LEAST_VARIANCE, Covariance, learned
 
 Array = NDArray[np.float64]
@@ -117,7 +116,7 @@ def focal(ratio: Array, variance: Array, chrom: NDArray[np.object_]) -> Mask:
     found = np.zeros(len(ratio), dtype=bool)
     for name in pd.unique(chrom):
         inside = np.flatnonzero(chrom == name)
-        local = median_filter(ratio[inside], size=FOCAL_WINDOWS, mode="nearest")
+        local = running_median(ratio[inside], FOCAL_WINDOWS)
         sd = np.sqrt(variance[inside] * np.maximum(local, 1.0))
         found[inside] = np.abs(ratio[inside] - local) > FOCAL_SD * sd
     return found

@@ -55,6 +55,18 @@ def difference_sd(values: Array) -> float:
     return float(MAD_TO_SD * _middle(np.abs(steps, out=steps)) / np.sqrt(2))
 
 
+def running_median(values: Array, size: int) -> Array:
+    """The median of each value and its neighbours, (n,); the ends are repeated.
+
+    values : (n,); size : odd number of values that take part. That of ``scipy.ndimage``, whose
+    import alone takes a twentieth of a shallow sample's time.
+    """
+    if len(values) == 0:
+        return values.copy()
+    padded = np.pad(values, size // 2, mode="edge")
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, size), axis=-1))
+
+
 def _finite(values: Array) -> Array:
     """The values that are neither NaN nor infinite; mostly they all are."""
     known = np.isfinite(values)

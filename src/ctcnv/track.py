@@ -27,7 +27,7 @@ from ctcnv import informed as informed_step
 from ctcnv import normals as normals_step
 from ctcnv import vafs
 from ctcnv.dispersion import Dispersion
-from ctcnv.genes import Cells, copies_interval
+from ctcnv.genes import Cells
 from ctcnv.informed import KNOWN, MIN_NORMALS, Healthy, Pattern
 from ctcnv.mixture import MIN_FRACTION, dna_fraction, ratio_of
 from ctcnv.model import MutationsSettings, TrackSettings
@@ -527,7 +527,7 @@ def informed_copies(found: Slope, template: Template, erbb2: dict[str, object]) 
     ploidy = np.broadcast_to(template.ploidy[:, None], values.shape)
     cells = Cells(np.maximum(values, MIN_FRACTION).ravel(), ploidy.ravel(), weight.ravel(), 1.0,
                   "detected")  # fmt: skip
-    return copies_interval(cells, _pcn_nodes(erbb2) / 2, 2)
+    return cells.copies(_pcn_nodes(erbb2) / 2, 2).interval()
 
 
 def limit_of(beta: float, template: Template) -> float:
