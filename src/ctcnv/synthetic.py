@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcnv.compiled import compiled
 from ctcnv.genome import BUILDS
 from ctcnv.schema import AUTOSOMES, CHROMOSOMES, GENE_TABLE, chrom_key
 
@@ -134,7 +135,7 @@ def make_genome(*, scale: float, rng: np.random.Generator) -> Genome:
         begin, end = int(offsets[number]), int(offsets[number + 1])
         middle = round(CENTROMERES_MB[key] * 1e6 / scale)
         centromeres.append(middle)
-        codes[begin:end], is_gc[begin:end] = _sequence(key, end - begin, shrink(scale), rng)
+        _put_sequence(codes[begin:end], is_gc[begin:end], key, shrink(scale), rng)
         spans = _called(key, end - begin, middle, shrink(scale))
         called += [(begin + start, begin + stop) for start, stop in spans]
         # what lies before, between and behind them is not called
@@ -147,7 +148,7 @@ def make_genome(*, scale: float, rng: np.random.Generator) -> Genome:
     edges = np.concatenate(tiles)
     bits = np.packbits(is_gc)
     before = np.zeros(len(bits), dtype=np.int32)
-    np.cumsum(np.bitwise_count(bits[:-1]).astype(np.int32), out=before[1:])
+    np.cumsum(np.bitwise_count(bits[:-1]), out=before[1:])
     factor = np.exp(rng.normal(-(FACTOR_SD**2) / 2, FACTOR_SD, len(edges) - 1))
     return Genome(
         scale, tuple(f"chr{key}" for key in CHROMOSOMES), offsets,
@@ -169,23 +170,34 @@ def _scaled_lengths(scale: float) -> list[int]:
     return lengths
 
 
-def _sequence(
-    key: str, length: int, sizes: float, rng: np.random.Generator
-) -> tuple[Bytes, NDArray[np.bool_]]:
-    """Base codes of one chromosome and which of them are G or C."""
+def _put_sequence(
+    codes: Bytes, is_gc: NDArray[np.bool_], key: str, sizes: float, rng: np.random.Generator
+) -> None:
+    """Put the base codes of one chromosome, and which of them are G or C."""
     block = max(round(TEXTURE_BP * sizes), 1)
-    n_blocks = -(-length // block)
+    n_blocks = -(-len(codes) // block)
     slow = smooth_noise(n_blocks, ISOCHORE_BP * sizes / block, rng)
     gc = MEAN_GC[key] + ISOCHORE_SD * slow + TEXTURE_SD * rng.standard_normal(n_blocks)
-    # 15 random bits against the share of G and C, the 16th chooses which of the two.
-    threshold = (np.clip(gc, *GC_RANGE) * 2**15).astype(np.uint16)
-    drawn = rng.integers(0, 2**16, length, dtype=np.uint16)
-    is_gc = (drawn >> 1) < np.repeat(threshold, block)[:length]
-    # the codes of A 1, T 8, C 2 and G 4 in a BAM record, by shifts: to look up so many bytes would
-    # take several times as long
-    strong, other = is_gc.view(np.uint8), (drawn & 1).astype(np.uint8)
-    codes = np.left_shift(strong + np.uint8(1), other * (np.uint8(3) - 2 * strong))
-    return codes, is_gc
+    drawn = rng.integers(0, 2**16, len(codes), dtype=np.uint16)
+    _put_letters(drawn, (np.clip(gc, *GC_RANGE) * 2**15).astype(np.uint16), block, codes, is_gc)
+
+
+@compiled
+def _put_letters(
+    drawn: NDArray[np.uint16], threshold: NDArray[np.uint16], block: int, codes: Bytes,
+    is_gc: NDArray[np.bool_],
+) -> None:  # fmt: skip
+    """Put base codes and which are G or C: 15 random bits against the block's share of them, and
+    the 16th chooses which of the two."""
+    for number in range(len(threshold)):
+        # Slices that begin at 0 let the compiler take many bases at a time.
+        here = slice(number * block, (number + 1) * block)
+        bits, code, strong = drawn[here], codes[here], is_gc[here]
+        for i in range(len(bits)):
+            other = bits[i] & np.uint16(1)
+            strong[i] = bits[i] >> np.uint16(1) < threshold[number]
+            # C 2 and G 4, A 1 and T 8
+            code[i] = 2 + 2 * other if strong[i] else 1 + 7 * other
 
 
 def smooth_noise(n: int, width: float, rng: np.random.Generator) -> Floats:
