@@ -30,8 +30,8 @@ TRUTH_FILE, TRUTH_SEGMENTS_FILE = "truth.tsv", "truth.segments.tsv"
 #: Those of a trial.
 GC_WIG, CLINICAL, TRUTH_TRIAL_FILE = "gc.wig", "clinical.tsv", "truth.trial.tsv"
 
-#: Bases in a line of the FASTA.
-LINE = 60
+#: Bases in a line of the FASTA, and lines that are made at a time.
+LINE, LINES_AT_A_TIME = 60, 10_000
 #: ASCII letter of a base code of a BAM record; other bytes are none.
 _LETTERS = b"=ACMGRSVTWYHKDBN".ljust(256)
 
@@ -50,7 +50,9 @@ def write_genome(folder: Path, genome: Genome, genes: pd.DataFrame) -> None:
             position += len(header)
             index.append(f"{name}\t{length}\t{position}\t{LINE}\t{LINE + 1}\n")
             codes = genome.codes[genome.offsets[number] : genome.offsets[number + 1]]
-            position += handle.write(_lines(codes.tobytes().translate(_LETTERS)))
+            for begin in range(0, len(codes), LINES_AT_A_TIME * LINE):
+                part = codes[begin : begin + LINES_AT_A_TIME * LINE]
+                position += handle.write(_lines(part.tobytes().translate(_LETTERS)))
     tables.write_text(folder / f"{GENOME}.fai", "".join(index))
     tables.write(
         folder / GENES, GENE_TABLE, genes,
