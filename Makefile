@@ -68,8 +68,9 @@ validate:  ## docs/validation.md: simulated truth, real plasma (hours; parts are
 	PYTHONPATH=src:. $(PY) -m validation --results real/results --data ../shared/data --work validated
 
 .PHONY: bench
-bench: develop  ## docs/performance.md: counting against other programs, and a whole sample
+bench: develop  ## docs/performance.md: counting against other programs, regions, a whole sample
 	PYTHONPATH=src:. $(PY) -m benchmarks.counting --work bench
+	PYTHONPATH=src:. $(PY) -m benchmarks.regions --work bench
 	PYTHONPATH=src:. $(PY) -m benchmarks.sample --work bench || echo 'a limit is passed'
 	PYTHONPATH=src:. $(PY) -m benchmarks.page --work bench
 

@@ -21,6 +21,8 @@ from ctcnv import model
 from ctcnv.cli.settings import flag, read_config
 
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "config.yaml"
+#: First mates of well-placed proper pairs: the same fragments, as near as flags can say it.
+SAMTOOLS = ("samtools", "view", "-c", "-q", "20", "-f", "67", "-F", "3852")
 #: The slow programs run once, and on no more reads than this, so that a run ends.
 SLOW = {
     "samtools bedcov": 2_000_000, "mosdepth, 2 threads": 2_000_000, "pysam loop": 10_000_000,
@@ -37,8 +39,6 @@ def settings() -> list[str]:
 def commands(bam: Path, work: Path) -> dict[str, list[str]]:
     """The programs that are installed, by name."""
     bins, bed, out = work / "bins.tsv.gz", work / "bins.bed", work / "out"
-    # first mates of well-placed proper pairs: the same fragments, as near as flags can say it
-    samtools = ["samtools", "view", "-c", "-q", "20", "-f", "67", "-F", "3852"]
     made = {
         "limit: libdeflate alone": [sys.executable, "-m", "benchmarks.limit", str(bam)],
         **{
@@ -51,8 +51,8 @@ def commands(bam: Path, work: Path) -> dict[str, list[str]]:
             ]
             for threads in (1, 2)
         },
-        "samtools view -c": [*samtools, str(bam)],
-        "samtools view -c, 2 threads": [*samtools, "-@", "1", str(bam)],
+        "samtools view -c": [*SAMTOOLS, str(bam)],
+        "samtools view -c, 2 threads": [*SAMTOOLS, "-@", "1", str(bam)],
         "bedtools coverage": [
             "bedtools", "coverage", "-counts", "-sorted", "-g", str(work / "genome.txt"),
             "-a", str(bed), "-b", str(bam),

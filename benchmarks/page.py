@@ -1,6 +1,7 @@
 """Write docs/performance.md and its picture from what was measured: ``python -m benchmarks.page``.
 
-Numbers come from counting.tsv and sample.tsv of the two other benchmarks; ``make bench`` runs all.
+Numbers come from counting.tsv, regions.tsv and sample.tsv of the other benchmarks; ``make bench``
+runs all.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+
+from benchmarks.regions import PANELS, TARGET_BP, WHOLE
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 LIMIT = "limit: libdeflate alone"
@@ -42,6 +45,18 @@ code from disk, 309,000 atoms read and written. Each further million reads costs
 checksums included, and the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Memory does not depend
 on the size of the BAM.
 
+## Regions
+
+`ctcnv count --region` counts a chromosome, or targets of {target_kb:.0f} kb at random places, from
+the BAM of {many} million reads through its index. All ran as whole processes in alternation with
+the count of the whole file; samtools is `samtools view -c`, of targets with `-M -L`. About
+{region_start:.1f} CPU-s of each are start-up: libraries, compiled code, all 309,000 atoms. What
+comes on top grows with the region: {per_million:.1f} CPU-s per million reads of a chromosome,
+{per_target:.1f} ms per target with BAI and {per_target_csi:.1f} ms with CSI, by which htslib takes
+longer to find a place.
+
+{regions}
+
 ## A whole sample
 
 hg38 in 10-kb atoms with made-up bases and counts, {normals}; the last column is the limit that the
@@ -72,6 +87,20 @@ def counting_table(table: pd.DataFrame) -> str:
         lines.append(
             f"| {row.reads // 1_000_000} M | {row.program}{once} | {row.cpu:.2f} | "
             f"{row.cpu_ratio:.2f} | {row.wall:.2f} | {row.peak_mb:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def regions_table(table: pd.DataFrame) -> str:
+    """One row per region and index."""
+    lines = ["| region | index | reads | CPU s | CPU / whole file | peak MB | samtools, CPU s |",
+             "|---|---|---:|---:|---:|---:|---:|"]  # fmt: skip
+    for row in table.rename(columns={"index": "by"}).itertuples():
+        by = "" if row.region == WHOLE else row.by
+        other = "" if row.samtools != row.samtools else f"{row.samtools:.2f}"
+        lines.append(
+            f"| {row.region} | {by} | {row.reads:,} | {row.cpu:.2f} | {row.cpu_ratio:.2f} | "
+            f"{row.peak_mb:.0f} | {other} |"
         )
     return "\n".join(lines)
 
@@ -125,6 +154,7 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, help="folder of the benchmarks")
     work = parser.parse_args().work
     counting = pd.read_csv(work / "counting.tsv", sep="\t")
+    regions = pd.read_csv(work / "regions.tsv", sep="\t")
     sample = pd.read_csv(work / "sample.tsv", sep="\t")
     few, many = counting["reads"].min(), counting["reads"].max()
 
@@ -132,6 +162,12 @@ def main() -> int:
         found = counting[(counting["program"] == program) & (counting["reads"] == reads)]
         return float(found["cpu"].to_numpy()[0])
 
+    def region(name: str, index: str = "BAI") -> float:
+        found = regions[(regions["region"] == name) & (regions["index"] == index)]
+        return float(found["cpu"].to_numpy()[0])
+
+    one, most = "1 target", f"{max(PANELS)} targets"
+    of_chr1 = int(regions.loc[regions["region"] == "chr1", "reads"].to_numpy()[0])
     millions = (many - few) / 1e6
     own = "ctcnv count, 1 thread"
     slope = (cpu(own, many) - cpu(own, few)) / millions
@@ -143,7 +179,11 @@ def main() -> int:
         repeats=counting["repeats"].max(), slope=slope, limit_slope=limit_slope,
         slope_ratio=slope / limit_slope, start=cpu(own, few) - slope * few / 1e6,
         mb_per_million=bam.stat().st_size / many, normals=normals.removeprefix("pon, "),
-        load=sample["load"].max(),
+        load=sample["load"].max(), regions=regions_table(regions), many=many // 1_000_000,
+        target_kb=TARGET_BP / 1000, region_start=region(one),
+        per_million=(region("chr1") - region(one)) / of_chr1 * 1e6,
+        per_target=(region(most) - region(one)) / max(PANELS) * 1000,
+        per_target_csi=(region(most, "CSI") - region(one, "CSI")) / max(PANELS) * 1000,
     )  # fmt: skip
     (DOCS / "performance.md").write_text(text)
     picture(counting, DOCS / "img" / "performance.svg")

@@ -21,7 +21,7 @@ import pytest
 from ctcnv import compiled as compiled_module
 from ctcnv import count
 from ctcnv.cli import main
-from ctcnv.io import bam, bgzf, htslib, tables
+from ctcnv.io import bam, bgzf, htslib, records, tables
 from ctcnv.model import CountSettings
 from ctcnv.schema import BINS, COUNTS, LENGTHS, READS
 from tests.knocks.reads import as_blocks
@@ -408,6 +408,97 @@ def test_a_region_reads_what_it_needs_and_each_read_once(indexed):
             )
         }  # fmt: skip
     assert sum(result.reads.values()) == len(near)
+
+
+@pytest.fixture(params=["bai", "csi"])
+def small_blocks(request, tmp_path) -> Path:
+    """A sorted BAM of several hundred blocks that cut records, with reads of every kind."""
+    rows = [row for row in random_rows(3_000, seed=11) if row[1] >= 0 or row[0] & 4]
+    # reads that are not aligned but placed, with and without a CIGAR, at edges of regions
+    rows += [(5, 0, pos, 0, cigar, 0, pos, 0) for pos in (950, 999) for cigar in ("60M", None)]
+    rows += [(0, 0, 1_000, 60, None, -1, -1, 0)]  # aligned to no base
+    # longer than a block's reach, and over the edge between two sequences
+    rows += [(0, 0, 1_500, 60, "20M3000N20M", -1, -1, 0), (0, 0, 9_990, 60, "10M", -1, -1, 0)]
+    rows.sort(key=lambda row: (row[1] if row[1] >= 0 else 99, row[2]))
+    whole = write_bam(tmp_path / "whole.bam", rows, order="coordinate")
+    with pysam.BGZFile(str(whole)) as handle:
+        data = handle.read()
+    path = tmp_path / "a.bam"
+    path.write_bytes(as_blocks(data, 300))
+    pysam.index(*(["-c"] if request.param == "csi" else []), str(path))
+    return path
+
+
+def fields_of(source) -> list[tuple[int, ...]]:
+    """The fields of all records, in their order; no end of those that are not aligned."""
+    return [
+        row[:-1] if row[0] & 4 else row
+        for batch, _ in source.batches()
+        for row in zip(*(getattr(batch, name).tolist() for name in records.FIELDS), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_regions_hold_the_records_that_htslib_gives(small_blocks, monkeypatch, threads):
+    monkeypatch.setattr(bam, "LONG_REGION", 1_000)  # the longer ones have threads that read ahead
+    monkeypatch.setattr(bam, "BATCH", 70)
+    rng = np.random.default_rng(12)
+    for n in (1, 2, 5, 9):
+        start = rng.integers(0, 9_900, n)
+        regions = pd.DataFrame(
+            {"chrom": rng.choice(["chr1", "chr2"], n), "start": start,
+             "end": start + rng.integers(1, 3_000, n)}
+        )  # fmt: skip
+        # behind reads that are not aligned; two that one read reaches
+        for span in ((1_000, 1_001), (1_600, 1_700), (4_000, 4_100)):
+            regions.loc[len(regions)] = ["chr1", *span]
+        with htslib.opened(small_blocks, regions=regions) as source:
+            expected = fields_of(source)
+        with bam.reads(small_blocks, regions=regions, threads=threads) as opened:
+            found = fields_of(opened._source)
+        assert found == expected
+        assert len(found) > 10
+
+
+def test_a_region_inflates_no_more_than_the_blocks_it_lies_in(small_blocks, monkeypatch):
+    inflated = 0
+    inflate = bgzf.deflate.gzip_decompress
+
+    def counting(*args):
+        nonlocal inflated
+        inflated += 1
+        return inflate(*args)
+
+    monkeypatch.setattr(bgzf.deflate, "gzip_decompress", counting)
+    regions = pd.DataFrame({"chrom": ["chr1"], "start": [5_000], "end": [5_100]})
+    result = counted(small_blocks, ATOMS.iloc[[5]], regions=regions)
+    n_reads, of_region = sum(result.reads.values()), inflated
+    counted(small_blocks)
+    whole = inflated - of_region
+    # one block of 300 bytes has two or three records; one for the header, one behind the end
+    assert 0 < n_reads < 100
+    assert of_region <= n_reads + 4
+    assert whole > 400
+
+
+def test_damage_outside_of_a_region_is_not_met_and_inside_is_told(small_blocks):
+    regions = pd.DataFrame({"chrom": ["chr1"], "start": [5_000], "end": [6_000]})
+    expected = counted(small_blocks, ATOMS.iloc[[5]], regions=regions)
+    begin = htslib.first_reads(small_blocks, regions)[0].behind >> 16
+    data = small_blocks.read_bytes()
+    size = struct.unpack_from("<H", data, begin + 16)[0] + 1
+
+    def damaged(at: int) -> None:
+        small_blocks.write_bytes(data[:at] + bytes([data[at] ^ 255]) + data[at + 1 :])
+        index = next(small_blocks.parent.glob("a.bam.[bc][as]i"))
+        index.touch()
+
+    damaged(len(data) * 9 // 10)
+    found = counted(small_blocks, ATOMS.iloc[[5]], regions=regions)
+    assert found.fragments.tolist() == expected.fragments.tolist()
+    damaged(begin + size + 20)
+    with pytest.raises(ValueError, match=f"damaged: the block at byte {begin + size:,} "):
+        counted(small_blocks, ATOMS.iloc[[5]], regions=regions)
 
 
 def test_a_region_without_an_index_says_how_to_make_one(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 import ctcnv
 from ctcnv import simulate, synthetic
 from ctcnv.cli import main
-from ctcnv.io import bamrecords, sheet, simulation, tables, variants
+from ctcnv.io import bamindex, bamrecords, sheet, simulation, tables, variants
 from ctcnv.schema import BINS, GENE_TABLE, TRUTH, TRUTH_SEGMENTS, chrom_key
 from ctcnv.simulate import Library, Segment, Tumor
 from tests.reference import bamrecords_slow
@@ -580,10 +581,10 @@ def test_samtools_finds_nothing_wrong_with_a_bam(folder):
 
 
 def test_writing_that_fails_leaves_no_bam(genome, tmp_path, monkeypatch):
-    def broken(*_args):
+    def broken(*_args, **_named):
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(simulation.pysam, "index", broken)
+    monkeypatch.setattr(simulation.bamindex, "index", broken)
     with pytest.raises(OSError, match="full"):
         simulation.write_bam(tmp_path / "x.bam", genome, draw(genome))
     assert list(tmp_path.iterdir()) == []
@@ -613,8 +614,87 @@ def test_records_are_those_of_the_slow_twin(genome) -> None:
         b"".join(made.aligned(genome, fragments)) for made in (bamrecords, bamrecords_slow)
     )
     assert found == slow
-    assert bamrecords.unaligned(7, first_name=12) == bamrecords_slow.unaligned(7, first_name=12)
-    assert bamrecords.unaligned(0, first_name=0) == b""
+    unaligned = b"".join(bamrecords.unaligned(700, first_name=12))
+    assert unaligned == bamrecords_slow.unaligned(700, first_name=12)
+    assert list(bamrecords.unaligned(0, first_name=0)) == []
+
+
+def test_a_block_holds_whole_records(genome) -> None:
+    fragments = draw(genome, Library(2_000))
+    sizes = [len(block) for block in bamrecords.aligned(genome, fragments)]
+    assert set(sizes[:-1]) == {469 * 139}  # 65,191 bytes; one more would be above 65,280
+    assert 0 < sizes[-1] <= 469 * 139
+    assert sizes[-1] % 139 == 0
+
+
+# --- index ---
+
+
+def parsed_index(
+    data: bytes,
+) -> tuple[list[tuple[dict[int, list[tuple[int, ...]]], list[int]]], int]:
+    """The bins with their chunks and the linear index of every chromosome; unaligned reads."""
+    assert data[:4] == b"BAI\1"
+    at = 4
+
+    def take(form: str) -> tuple[int, ...]:
+        nonlocal at
+        at += struct.calcsize(form)
+        return struct.unpack_from(form, data, at - struct.calcsize(form))
+
+    chromosomes = []
+    for _ in range(take("<i")[0]):
+        bins = {}
+        for _ in range(take("<i")[0]):
+            number, n_chunks = take("<Ii")
+            bins[number] = [take("<QQ") for _ in range(n_chunks)]
+        chromosomes.append((bins, list(take(f"<{take('<i')[0]}Q"))))
+    unaligned = take("<Q")[0]
+    assert at == len(data)
+    return chromosomes, unaligned
+
+
+def test_the_index_holds_the_chunks_of_each_bin_and_the_first_read_of_each_window() -> None:
+    # The second chromosome begins at 100,000; reads of 60 bp at 10, 16,340 (over the edge of a
+    # window), 16,384, 50,000; the first has none.
+    position = np.array([100_010, 116_340, 116_384, 150_000])
+    places = np.array([7 << 16, 7 << 16 | 139, 7 << 16 | 278, 9 << 16, 9 << 16 | 139])
+    data = bamindex.index(position, places, np.array([0, 100_000, 200_000]), unaligned=6)
+    chromosomes, unaligned = parsed_index(data)
+    first, crossing, second, last, end = places.tolist()
+    assert unaligned == 6
+    assert chromosomes == [
+        ({}, []),
+        (
+            {
+                585: [(crossing, second)], 4681: [(first, crossing)], 4682: [(second, last)],
+                4684: [(last, end)], 37450: [(first, end), (4, 0)],
+            },
+            [first, crossing, last, last],
+        ),
+    ]  # fmt: skip
+
+
+def test_the_index_is_that_of_htslib(genome, tmp_path) -> None:
+    fragments = draw(genome, Library(20_000, odd=0.02), sex="male")
+    path = tmp_path / "a.bam"
+    simulation.write_bam(path, genome, fragments)
+    chromosomes, unaligned = parsed_index((tmp_path / "a.bam.bai").read_bytes())
+    pysam.index("-o", str(tmp_path / "other.bai"), str(path))
+    theirs, their_unaligned = parsed_index((tmp_path / "other.bai").read_bytes())
+    assert unaligned == their_unaligned == 2 * fragments.unmapped > 0
+    for (bins, windows), (their_bins, their_windows) in zip(chromosomes, theirs, strict=True):
+        assert windows == their_windows
+        assert bins[37450] == their_bins[37450]
+    rng = np.random.default_rng(1)
+    with (
+        pysam.AlignmentFile(str(path)) as own,
+        pysam.AlignmentFile(str(path), index_filename=str(tmp_path / "other.bai")) as other,
+    ):
+        for name, length in genome.lengths.items():
+            for start in rng.integers(0, length - 1, 5).tolist():
+                span = name, start, min(start + int(rng.integers(1, 200_000)), length)
+                assert own.count(*span) == other.count(*span)
 
 
 @given(st.lists(st.integers(0, 20) | st.integers(0, 2**61), max_size=30))

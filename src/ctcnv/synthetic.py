@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ctcnv.compiled import compiled
 from ctcnv.genome import BUILDS
 from ctcnv.schema import AUTOSOMES, CHROMOSOMES, GENE_TABLE, chrom_key
 
@@ -55,6 +56,9 @@ ISOCHORE_SD = 0.035
 TEXTURE_BP = 1_000
 TEXTURE_SD = 0.015
 GC_RANGE = (0.30, 0.62)
+#: Blocks of texture that are drawn at a time, and bases that are looked at, so few that memory is
+#: used again. An even number, as numbers of 16 bits are drawn in pairs; a multiple of 8.
+BLOCKS_AT_A_TIME, BASES_AT_A_TIME = 1000, 2**20
 #: Sizes a gene is given, so that it holds atoms and leaves room for its neighbours.
 GENE_SIZE_BP = (10_000, 60_000)
 GENE_DISTANCE_BP = 5_000
@@ -127,27 +131,22 @@ def make_genome(*, scale: float, rng: np.random.Generator) -> Genome:
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     total = int(offsets[-1])
     codes = np.empty(total, dtype=np.uint8)
-    # One byte more, so that the position behind the last base can be asked for.
-    is_gc = np.zeros(total + 8, dtype=bool)
     called, tiles, centromeres = [], [np.zeros(1, dtype=np.int64)], []
     for number, key in enumerate(CHROMOSOMES):
         begin, end = int(offsets[number]), int(offsets[number + 1])
         middle = round(CENTROMERES_MB[key] * 1e6 / scale)
         centromeres.append(middle)
-        codes[begin:end], is_gc[begin:end] = _sequence(key, end - begin, shrink(scale), rng)
+        _put_sequence(codes[begin:end], key, shrink(scale), rng)
         spans = _called(key, end - begin, middle, shrink(scale))
         called += [(begin + start, begin + stop) for start, stop in spans]
         # what lies before, between and behind them is not called
         edges_here = [0, *itertools.chain(*spans), end - begin]
         for start, stop in zip(edges_here[::2], edges_here[1::2], strict=True):
             codes[begin + start : begin + stop] = BASE_N
-            is_gc[begin + start : begin + stop] = False
         tile = max(round(TILE_BP * shrink(scale)), 1)
         tiles.append(np.append(np.arange(begin + tile, end, tile), end))
     edges = np.concatenate(tiles)
-    bits = np.packbits(is_gc)
-    before = np.zeros(len(bits), dtype=np.int32)
-    np.cumsum(np.bitwise_count(bits[:-1]).astype(np.int32), out=before[1:])
+    bits, before = _gc_index(codes)
     factor = np.exp(rng.normal(-(FACTOR_SD**2) / 2, FACTOR_SD, len(edges) - 1))
     return Genome(
         scale, tuple(f"chr{key}" for key in CHROMOSOMES), offsets,
@@ -169,23 +168,47 @@ def _scaled_lengths(scale: float) -> list[int]:
     return lengths
 
 
-def _sequence(
-    key: str, length: int, sizes: float, rng: np.random.Generator
-) -> tuple[Bytes, NDArray[np.bool_]]:
-    """Base codes of one chromosome and which of them are G or C."""
+def _put_sequence(codes: Bytes, key: str, sizes: float, rng: np.random.Generator) -> None:
+    """Put the base codes of one chromosome."""
     block = max(round(TEXTURE_BP * sizes), 1)
-    n_blocks = -(-length // block)
+    n_blocks = -(-len(codes) // block)
     slow = smooth_noise(n_blocks, ISOCHORE_BP * sizes / block, rng)
     gc = MEAN_GC[key] + ISOCHORE_SD * slow + TEXTURE_SD * rng.standard_normal(n_blocks)
-    # 15 random bits against the share of G and C, the 16th chooses which of the two.
     threshold = (np.clip(gc, *GC_RANGE) * 2**15).astype(np.uint16)
-    drawn = rng.integers(0, 2**16, length, dtype=np.uint16)
-    is_gc = (drawn >> 1) < np.repeat(threshold, block)[:length]
-    # the codes of A 1, T 8, C 2 and G 4 in a BAM record, by shifts: to look up so many bytes would
-    # take several times as long
-    strong, other = is_gc.view(np.uint8), (drawn & 1).astype(np.uint8)
-    codes = np.left_shift(strong + np.uint8(1), other * (np.uint8(3) - 2 * strong))
-    return codes, is_gc
+    for first in range(0, n_blocks, BLOCKS_AT_A_TIME):
+        part = codes[first * block : (first + BLOCKS_AT_A_TIME) * block]
+        drawn = rng.integers(0, 2**16, len(part), dtype=np.uint16)
+        _put_letters(part, drawn, threshold[first:], block)
+
+
+@compiled
+def _put_letters(
+    codes: Bytes, drawn: NDArray[np.uint16], threshold: NDArray[np.uint16], block: int
+) -> None:
+    """Put base codes: 15 random bits against the block's share of G and C, and the 16th chooses
+    which of the two."""
+    for number in range(-(-len(codes) // block)):
+        # Slices that begin at 0 let the compiler take many bases at a time.
+        here = slice(number * block, (number + 1) * block)
+        code, bits = codes[here], drawn[here]
+        for i in range(len(bits)):
+            other = bits[i] & np.uint16(1)
+            strong = bits[i] >> np.uint16(1) < threshold[number]
+            # C 2 and G 4, A 1 and T 8
+            code[i] = 2 + 2 * other if strong else 1 + 7 * other
+
+
+def _gc_index(codes: Bytes) -> tuple[Bytes, NDArray[np.int32]]:
+    """Which bases are G or C as bits, and how many of them there are before each byte."""
+    # One byte more, so that the position behind the last base can be asked for.
+    bits = np.zeros(-(-len(codes) // 8) + 1, dtype=np.uint8)
+    for first in range(0, len(codes), BASES_AT_A_TIME):
+        part = codes[first : first + BASES_AT_A_TIME]
+        packed = np.packbits((part == 2) | (part == 4))
+        bits[first // 8 : first // 8 + len(packed)] = packed
+    before = np.zeros(len(bits), dtype=np.int32)
+    np.cumsum(np.bitwise_count(bits[:-1]), out=before[1:])
+    return bits, before
 
 
 def smooth_noise(n: int, width: float, rng: np.random.Generator) -> Floats:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ctcnv.cli import failure
+from ctcnv.cli import failure, imports
 from ctcnv.cli.settings import add_settings, settings
 from ctcnv.model import CountSettings
 
@@ -73,9 +73,7 @@ def run(args: argparse.Namespace) -> int | None:
     why = args.given_up
     if why is None:
         try:
-            # numba looks for a BLAS when the first compiled loop is loaded, a third of a second,
-            # and for what measures the coverage of tests; no loop here needs them.
-            with _without("scipy.linalg", "coverage"):
+            with imports.lean_loops():
                 _count(args, chosen, stored, bins)
         except failure.OF_THE_FILE as error:
             why = failure.recorded(args, error, files=(args.bam, args.reference))
@@ -241,18 +239,6 @@ def _tell(counts: Counts) -> None:
     )
     if counts.reads["used"] == 0:
         log.warning("no fragment passes the filters: the counts are zero")
-
-
-@contextlib.contextmanager
-def _without(*names: str) -> Iterator[None]:
-    """Let the import of these modules fail as if they were not installed."""
-    spared = [name for name in names if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(spared))  # type: ignore[arg-type]  # None stops an import
-    try:
-        yield
-    finally:
-        for name in spared:
-            del sys.modules[name]
 
 
 @contextlib.contextmanager

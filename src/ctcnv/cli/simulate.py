@@ -15,6 +15,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ctcnv.cli import imports
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -56,12 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int | None:
-    """Draw the genome and the cohort, then each sample, and write them."""
-    import numpy as np
-
+    """Check what was asked for; draw and write a cohort or a trial."""
     import ctcnv
-    from ctcnv import simulate, synthetic, threads
-    from ctcnv.io import simulation, tables
+    from ctcnv.io import tables
     from ctcnv.schema import GENE_TABLE
 
     defaults = OF_TRIAL if args.trial else OF_COHORT
@@ -77,13 +76,22 @@ def run(args: argparse.Namespace) -> int | None:
         if value is not None and value < least:
             raise ValueError(f"--{name.replace('_', '-')} is {value}; give {least} or more")
     human = tables.read(Path(ctcnv.__file__).parent / "data" / "genes.hg38.tsv", GENE_TABLE)
-    if args.trial:
-        _trial(args, human.frame)
-        return None
+    with imports.lean_loops():
+        (_trial if args.trial else _cohort)(args, human.frame)
+    return None
+
+
+def _cohort(args: argparse.Namespace, human: pd.DataFrame) -> None:
+    """Draw the genome and the cohort, then each sample, and write them."""
+    import numpy as np
+
+    from ctcnv import simulate, synthetic, threads
+    from ctcnv.io import simulation
+
     # Each part has its own stream, so that neither the order nor the number of threads matters.
     of_genome, of_cohort, of_samples, of_mutations = np.random.SeedSequence(args.seed).spawn(4)
     genome = synthetic.make_genome(scale=args.scale, rng=np.random.default_rng(of_genome))
-    genes = synthetic.place_genes(human.frame, genome)
+    genes = synthetic.place_genes(human, genome)
     samples = simulate.cohort(
         genome, genes, normals=args.normals, fragments=args.fragments,
         rng=np.random.default_rng(of_cohort),
@@ -117,7 +125,6 @@ def run(args: argparse.Namespace) -> int | None:
     # Last, so that a sheet is there only when every BAM is.
     simulation.write_cohort(args.output, genome, genes, samples, seed=args.seed)
     _tell(args.output, len(samples))
-    return None
 
 
 def _trial(args: argparse.Namespace, genes: pd.DataFrame) -> None:

@@ -2,9 +2,9 @@
 
 A BAM is read in one pass from its first to its last byte: it needs no index and no order. Its
 blocks are inflated by :mod:`ctcnv.io.bgzf`, and the records walked by a compiled loop over their
-fixed fields. A CRAM, and the regions of an indexed file, are read by htslib; a CRAM without
-sequence and qualities, so that it needs its reference only where reads of several sequences share a
-slice.
+fixed fields. So are those of regions, from the first read of each, which htslib finds by the index.
+A CRAM is read by htslib, without sequence and qualities, so that it needs its reference only where
+reads of several sequences share a slice.
 
 Every damage is a ValueError that names the file and where in it.
 """
@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from ctcnv.compiled import compiled
 from ctcnv.count import Batch
 from ctcnv.io import bgzf
-from ctcnv.io.records import BATCH, FIELDS, Header, Source, header
+from ctcnv.io.records import BATCH, FIELDS, Header, Region, Source, header
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,8 @@ LONGEST_HEADER = 1 << 30
 #: No reference has as many sequences (drafts of large genomes have a million); their names would
 #: take memory that a job does not have.
 MOST_SEQUENCES = 2_000_000
+#: A region is worth threads that inflate ahead of what is walked from this length on, bp.
+LONG_REGION = 10_000_000
 #: The fixed part of a record, bytes.
 SHORTEST_RECORD = 36
 
@@ -68,17 +70,19 @@ def reads(
                 log.info("%s: BAM, read whole by %d threads", path, threads)
                 yield Reads(path, _Bam(path, handle, size, threads), progress)
                 return
-        else:
-            size = path.stat().st_size
+            from ctcnv.io import htslib
+
+            log.info("%s: BAM, %d regions read by its index", path, len(regions))
+            found = htslib.first_reads(path, regions)
+            yield Reads(path, _Regions(path, handle, size, threads, found), progress)
+            return
     # htslib is not loaded where it is not needed.
     from ctcnv.io import htslib
 
-    if not is_bam:
-        htslib.check_end(path, size)
-    kind = "BAM" if is_bam else "CRAM"
+    htslib.check_end(path, path.stat().st_size)
     with htslib.opened(path, reference=reference, regions=regions, threads=threads) as source:
         how = "read whole" if regions is None else f"{len(regions)} regions read by its index"
-        log.info("%s: %s, %s by htslib", path, kind, how)
+        log.info("%s: CRAM, %s by htslib", path, how)
         yield Reads(path, source, progress)
 
 
@@ -194,40 +198,104 @@ class _Bam:
 
     def batches(self) -> Iterator[tuple[Batch, float]]:
         """Batches of records and the share of the file behind them."""
-        fields = np.empty((len(FIELDS), 0), dtype=np.int32)
-        rest, wanted, before, n, offset = self._rest, 0, 0, 0, 0
-        for offset, block in itertools.chain([(0, bytearray())], self._blocks):
-            # Most writers let no record span two blocks; then nothing is copied.
-            if rest:
-                rest += block
-                if len(rest) < wanted:
-                    continue
-            data = np.frombuffer(rest or block, dtype=np.uint8)
-            room = n + len(data) // SHORTEST_RECORD
-            if room > fields.shape[1]:
-                if n:
-                    yield Batch(*fields[:, :n]), offset / self._size
-                # A new array each time: who was given a batch may keep it.
-                fields = np.empty((len(FIELDS), max(BATCH, room - n)), dtype=np.int32)
-                before, n = before + n, 0
-            n, used, damaged = _walk(data, fields, n, LONGEST_RECORD)
-            if damaged:
-                raise ValueError(
-                    f"{self._path}: damaged: record {before + n + 1:,} is not a record (in the "
-                    f"block at byte {offset:,}); copy or align it again"
-                )
-            if used == len(data):
-                rest = bytearray()
-                continue
-            rest = bytearray(data[used:])
-            wanted = 4 + int.from_bytes(rest[:4], "little") if len(rest) >= SHORTEST_RECORD else 0
-        if rest:
-            raise ValueError(
-                f"{self._path}: truncated inside record {before + n + 1:,} (in the block at byte "
-                f"{offset:,}); copy or align it again"
-            )
+        for fields, offset in _records(self._path, self._rest, self._blocks):
+            yield Batch(*fields), offset / self._size
+
+
+class _Regions:
+    """Header of a sorted BAM with an index, and the records of its regions."""
+
+    def __init__(
+        self, path: Path, handle: IO[bytes], size: int, threads: int, regions: list[Region]
+    ) -> None:
+        """``regions`` in the order of the file, without overlaps; ``size`` is that of the file."""
+        self._path = path
+        self._handle = handle
+        self._threads = threads
+        self._regions = regions
+        self.header = _Bam(path, handle, size, threads=1).header
+
+    def batches(self) -> Iterator[tuple[Batch, float]]:
+        """Batches of records and the share of the regions behind them."""
+        found: list[NDArray[np.int32]] = []
+        n, tid, behind = 0, -1, 0
+        for number, region in enumerate(self._regions, start=1):
+            first = np.array(region.first, dtype=np.int32)[:, None]
+            for fields in itertools.chain([first], self._behind(region)):
+                # A read that reaches into the region before has been given there.
+                new = region.overlaps(fields) & ((region.tid != tid) | (fields[2] >= behind))
+                found.append(fields[:, new])
+                n += found[-1].shape[1]
+                if n >= BATCH:
+                    yield Batch(*np.hstack(found)), number / len(self._regions)
+                    found, n = [], 0
+            tid, behind = region.tid, region.end
         if n:
-            yield Batch(*fields[:, :n]), 1.0
+            yield Batch(*np.hstack(found)), 1.0
+
+    def _behind(self, region: Region) -> Iterator[NDArray[np.int32]]:
+        """The records behind the first one of a region, to its end or a few beyond."""
+        long = region.end - region.start >= LONG_REGION
+        blocks = bgzf.blocks(
+            self._path, self._handle, threads=self._threads if long else 1,
+            offset=region.behind >> 16, piece_bytes=None if long else bgzf.LARGEST_BLOCK,
+        )  # fmt: skip
+        name = list(self.header.contigs)[region.tid]
+        where = f" from {name}:{region.first[2] + 1:,} on"
+        with contextlib.closing(blocks):
+            _, block = next(blocks, (0, bytearray()))
+            rest = block[region.behind & 0xFFFF :]
+            records = _records(self._path, rest, blocks, where=where, before=1, region=region)
+            for fields, _ in records:
+                yield fields
+
+
+def _records(
+    path: Path, rest: bytearray, blocks: Iterator[bgzf.Block], *, where: str = "", before: int = 0,
+    region: Region | None = None,
+) -> Iterator[tuple[NDArray[np.int32], int]]:  # fmt: skip
+    """Fields of records, (8, n), from the bytes in ``rest`` on, and the last block they lie in.
+
+    where, before : for messages, what their numbers count from.  region : no blocks are inflated
+    behind the one with its end.
+    """
+    fields = np.empty((len(FIELDS), 0), dtype=np.int32)
+    wanted, n, offset = 0, 0, 0
+    for offset, block in itertools.chain([(0, bytearray())], blocks):
+        # Most writers let no record span two blocks; then nothing is copied.
+        if rest:
+            rest += block
+            if len(rest) < wanted:
+                continue
+        data = np.frombuffer(rest or block, dtype=np.uint8)
+        room = n + len(data) // SHORTEST_RECORD
+        if room > fields.shape[1]:
+            if n:
+                yield fields[:, :n], offset
+            # A new array each time: who was given a batch may keep it.
+            fields = np.empty((len(FIELDS), max(BATCH, room - n)), dtype=np.int32)
+            before, n = before + n, 0
+        n, used, damaged = _walk(data, fields, n, LONGEST_RECORD)
+        if damaged:
+            raise ValueError(
+                f"{path}: damaged: record {before + n + 1:,}{where} is not a record (in the "
+                f"block at byte {offset:,}); copy or align it again"
+            )
+        if region is not None and n and region.is_before(fields[:, n - 1]):
+            yield fields[:, :n], offset
+            return
+        if used == len(data):
+            rest = bytearray()
+            continue
+        rest = bytearray(data[used:])
+        wanted = 4 + int.from_bytes(rest[:4], "little") if len(rest) >= SHORTEST_RECORD else 0
+    if rest:
+        raise ValueError(
+            f"{path}: truncated inside record {before + n + 1:,}{where} (in the block at byte "
+            f"{offset:,}); copy or align it again"
+        )
+    if n:
+        yield fields[:, :n], offset
 
 
 @compiled

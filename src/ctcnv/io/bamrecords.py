@@ -34,32 +34,62 @@ AT_CIGAR = AT_NAME + NAME_DIGITS + 1
 AT_SEQ = AT_CIGAR + 4
 AT_QUALITY = AT_SEQ + READ_BP // 2
 SIZE = AT_QUALITY + READ_BP
-#: Records that are made at a time: a whole number of blocks of any record, and few enough that
-#: memory is used again.
-PIECE = 0xFF00
+#: Most bytes of data in a block of BGZF that every writer keeps within.
+LARGEST = 0xFF00
+#: Records in a block of BGZF: whole ones, so that whoever reads them need not put parts together.
+IN_BLOCK = LARGEST // SIZE
+#: Records that are made at a time: as few as a core's cache holds.
+PIECE = 16 * IN_BLOCK
+
+
+def positions(fragments: Fragments) -> Ints:
+    """Global positions of the aligned reads, sorted."""
+    left = fragments.start
+    return np.sort(np.concatenate([left, left + fragments.length - READ_BP, fragments.again_start]))
 
 
 def aligned(genome: Genome, fragments: Fragments) -> Iterator[bytes]:
-    """The records of the aligned reads, sorted by position, ``PIECE`` at a time."""
+    """The records of the aligned reads, sorted by position, a block's at a time."""
     left = fragments.start
     right = left + fragments.length - READ_BP
     # A pair is named by its place among the pairs, sorted by their left reads.
+    by_left = _order(left)
     names = np.empty(len(left), dtype=np.int64)
-    names[_order(left)] = np.arange(len(left))
+    names[by_left] = np.arange(len(left))
     order = _order(np.concatenate([left, right, fragments.again_start]))
+    # Pairs in the order of their names, so that what neighbours need lies together in memory.
+    left, right, length = left[by_left], right[by_left], fragments.length[by_left]
+    mapq, flags = fragments.mapq[by_left], fragments.flags[by_left]
+    proper = fragments.proper[by_left]
+    record = _blank(PIECE)
     for begin in range(0, len(order), PIECE):
         part = order[begin : begin + PIECE]
-        record = _blank(len(part))
         _fill(
-            record, part, left, right, names, fragments.length, fragments.mapq, fragments.flags,
-            fragments.proper, fragments.again_of, fragments.again_start, fragments.again_flags,
-            genome.offsets, genome.codes,
+            record, part, names, left, right, length, mapq, flags, proper, fragments.again_of,
+            fragments.again_start, fragments.again_flags, genome.offsets, genome.codes,
         )  # fmt: skip
-        yield record.tobytes()
+        yield from _blocks(record[: len(part)])
 
 
-def unaligned(n: int, *, first_name: int) -> bytes:
-    """The records of n pairs that are aligned nowhere; they stand at the end of the file."""
+def _blocks(record: Bytes) -> Iterator[bytes]:
+    for begin in range(0, len(record), IN_BLOCK):
+        yield record[begin : begin + IN_BLOCK].tobytes()
+
+
+def places(n: int, starts: Ints) -> Ints:
+    """Virtual offsets of n aligned reads in a file, and of their end, (n+1,).
+
+    starts : where each of their blocks begins in the file, and the end of the last one.
+    """
+    block, inside = np.divmod(np.arange(n), IN_BLOCK)
+    return np.append((starts[block] << 16) | (inside * SIZE), starts[-1] << 16)
+
+
+def unaligned(n: int, *, first_name: int) -> Iterator[bytes]:
+    """The records of n pairs that are aligned nowhere, a block's at a time.
+
+    They stand at the end of the file.
+    """
     record = _blank(2 * n)
     for at in (AT_REF, AT_POS, AT_NEXT_REF, AT_NEXT_POS):
         record[:, at : at + 4] = 0xFF  # -1
@@ -68,10 +98,11 @@ def unaligned(n: int, *, first_name: int) -> bytes:
     record[1::2, AT_FLAG] = PAIRED + UNMAPPED + MATE_UNMAPPED + SECOND
     # A record whose CIGAR is empty would be shorter than the others; a soft clip keeps the size.
     record[:, AT_CIGAR] |= 4
-    for number in range(2 * n):
-        _put_name(record[number], first_name + number // 2)
+    number = first_name + np.arange(2 * n) // 2
+    digits = number[:, None] // 10 ** np.arange(NAME_DIGITS - 1, -1, -1) % 10
+    record[:, AT_NAME : AT_NAME + NAME_DIGITS] = ord("0") + digits
     record[:, AT_SEQ:AT_QUALITY] = BASE_N << 4 | BASE_N
-    return record.tobytes()
+    yield from _blocks(record)
 
 
 def _order(position: Ints) -> Ints:
@@ -127,21 +158,33 @@ def _index_bin(begin: int) -> int:
 
 
 @compiled
+def index_bins(start: Ints) -> Ints:
+    """The bins of the index that reads starting here fall into, (n,)."""
+    bins = np.empty(len(start), dtype=np.int64)
+    for i in range(len(start)):
+        bins[i] = _index_bin(start[i])
+    return bins
+
+
+@compiled
 def _fill(
-    record: Bytes, order: Ints, left: Ints, right: Ints, names: Ints, length: Ints, mapq: Bytes,
+    record: Bytes, order: Ints, names: Ints, left: Ints, right: Ints, length: Ints, mapq: Bytes,
     flags: NDArray[np.uint16], proper: NDArray[np.bool_], again_of: Ints, again_start: Ints,
     again_flags: NDArray[np.uint16], offsets: Ints, codes: Bytes,
 ) -> None:  # fmt: skip
     """Fill records with reads in this order: numbers below n are left reads of n pairs, those
-    below 2n right reads, the others single ones that show a left read again."""
+    below 2n right reads, the others single ones that show a left read again.
+
+    left to proper : (n,) of the pairs in the order of their names.
+    """
     n = len(left)
     chrom, mate_chrom = 0, 0
     for k in range(len(order)):
         i = order[k]
-        pair = i if i < n else (i - n if i < 2 * n else again_of[i - 2 * n])
+        pair = names[i if i < n else (i - n if i < 2 * n else again_of[i - 2 * n])]
         is_right = n <= i < 2 * n
         # A pair's first read is the left one of every second pair: both strands are sequenced.
-        is_first = (names[pair] % 2 == 0) != is_right
+        is_first = (pair % 2 == 0) != is_right
         flag = PAIRED + int(flags[pair]) + (FIRST if is_first else SECOND)
         flag += (PROPER if proper[pair] else 0) + (REVERSE if is_right else MATE_REVERSE)
         here, there = left[pair], right[pair]
@@ -163,9 +206,10 @@ def _fill(
         _put(one, AT_NEXT_REF, mate_chrom)
         _put(one, AT_NEXT_POS, there - offsets[mate_chrom])
         _put(one, AT_TEMPLATE, template)
-        _put_name(one, names[pair])
+        _put_name(one, pair)
+        bases = codes[here : here + READ_BP]
         for j in range(READ_BP // 2):
-            one[AT_SEQ + j] = (codes[here + 2 * j] << 4) | codes[here + 2 * j + 1]
+            one[AT_SEQ + j] = (bases[2 * j] << 4) | bases[2 * j + 1]
 
 
 @compiled

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
@@ -46,9 +46,15 @@ def check_end(path: Path, handle: IO[bytes]) -> int:
     return size
 
 
-def blocks(path: Path, handle: IO[bytes], *, threads: int) -> Iterator[Block]:
-    """Every block of the file from its beginning, inflated and checked; ``path`` names it."""
-    pieces = _pieces(path, handle)
+def blocks(
+    path: Path, handle: IO[bytes], *, threads: int, offset: int = 0, piece_bytes: int | None = None
+) -> Generator[Block, None, None]:
+    """Every block of the file from an offset on, inflated and checked; ``path`` names it.
+
+    piece_bytes : what is read at once, LARGEST_BLOCK or more (PIECE); with one thread no more is
+    inflated than is asked for.
+    """
+    pieces = _pieces(path, handle, offset, piece_bytes or PIECE)
     if threads < 2:
         for each in pieces:
             yield from each.inflate()  # each is walked while it lies in the core's cache
@@ -122,12 +128,11 @@ class _Piece:
             yield self._offset + begin, data
 
 
-def _pieces(path: Path, handle: IO[bytes]) -> Iterator[_Piece]:
+def _pieces(path: Path, handle: IO[bytes], offset: int, piece_bytes: int) -> Iterator[_Piece]:
     """The file cut into whole blocks; what is cut off at the end of a piece is read again."""
-    offset = 0
     while True:
         handle.seek(offset)
-        data = handle.read(PIECE)
+        data = handle.read(piece_bytes)
         if not data:
             return
         edges = [0]

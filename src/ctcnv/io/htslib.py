@@ -1,4 +1,4 @@
-"""Read through htslib what the fast path does not: CRAM, and the regions of an indexed file."""
+"""Read through htslib what the fast path does not: CRAM, and where regions begin by an index."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas as pd
 import pysam
 
 from ctcnv.count import Batch, find_contig
-from ctcnv.io.records import BATCH, header
+from ctcnv.io.records import BATCH, Region, header
 from ctcnv.io.reference import quiet_htslib
 
 #: The container at the end of each CRAM, versions 2.1 and 3, as the specification gives it.
@@ -65,6 +65,12 @@ def opened(
                 file.close()
 
 
+def first_reads(path: Path, regions: pd.DataFrame) -> list[Region]:
+    """The regions of a BAM in which there are reads, in the order of the file, without overlaps."""
+    with opened(path, regions=regions) as source:
+        return list(source.first_reads())
+
+
 class _Opened:
     """Header and records of a file, all of them or those of regions."""
 
@@ -91,19 +97,24 @@ class _Opened:
             except (OSError, ValueError) as error:
                 raise ValueError(f"{self._path}: {self._why(error)}") from None
             if record is not None:
-                rows.append(
-                    (
-                        record.flag, record.reference_id, record.reference_start,
-                        record.mapping_quality, record.next_reference_id,
-                        record.next_reference_start, record.template_length,
-                        record.reference_end or record.reference_start,
-                    )
-                )  # fmt: skip
+                rows.append(_fields(record))
             if rows and (record is None or len(rows) == BATCH):
                 yield Batch(*np.array(rows, dtype=np.int32).T.copy()), share
                 rows = []
             if record is None:
                 return
+
+    def first_reads(self) -> Iterator[Region]:
+        """What there is in each region; ValueError where the file or its index is damaged."""
+        assert self._spans is not None
+        for name, start, end in self._spans:
+            try:
+                record = next(self._file.fetch(name, start, end), None)
+            except (OSError, ValueError) as error:
+                raise ValueError(f"{self._path}: {self._why(error)}") from None
+            if record is not None:
+                tid = self._file.get_tid(name)
+                yield Region(tid, start, end, _fields(record), self._file.tell())
 
     def _all(self) -> Iterator[tuple[Any, float]]:
         for record in self._file.fetch(until_eof=True):
@@ -132,6 +143,15 @@ class _Opened:
             f"cannot be decoded: {self._reference} is not the FASTA it was made with, or it is "
             "damaged"
         )
+
+
+def _fields(record: Any) -> tuple[int, ...]:
+    """The fields of a batch."""
+    return (
+        record.flag, record.reference_id, record.reference_start, record.mapping_quality,
+        record.next_reference_id, record.next_reference_start, record.template_length,
+        record.reference_end or record.reference_start,
+    )  # fmt: skip
 
 
 def _check_index(path: Path, file: Any) -> None:

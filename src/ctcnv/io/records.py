@@ -8,7 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from ctcnv.count import Batch
+import numpy as np
+from numpy.typing import NDArray
+
+from ctcnv.count import UNMAPPED, Batch
+
+Fields = NDArray[np.int32]
 
 #: The fields of a record, in the order of the rows of an array.
 FIELDS = tuple(field.name for field in dataclasses.fields(Batch))
@@ -24,6 +29,33 @@ class Header:
     order: str
     digest: str
     size: int
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of a sorted file, in which some record overlaps it.
+
+    tid, start, end : number of the sequence, 0-based, half-open.  first : the fields of the first
+    record that overlaps it.  behind : virtual offset of the record after that.
+    """
+
+    tid: int
+    start: int
+    end: int
+    first: tuple[int, ...]
+    behind: int
+
+    def overlaps(self, fields: Fields) -> NDArray[np.bool_]:
+        """Which records htslib would give for the region; fields : (8, n)."""
+        flag, tid, pos, end = fields[0], fields[1], fields[2], fields[7]
+        # A read that is not aligned, or spans nothing, stands for one base.
+        end = np.where(flag & UNMAPPED, pos, end)
+        inside = (tid == self.tid) & (pos < self.end)
+        return np.asarray(inside & (np.maximum(end, pos + 1) > self.start))
+
+    def is_before(self, record: Fields) -> bool:
+        """Whether a record lies behind the region, and so all that follow it; record : (8,)."""
+        return bool(record[1] != self.tid or record[2] >= self.end)
 
 
 class Source(Protocol):

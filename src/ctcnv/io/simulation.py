@@ -5,21 +5,19 @@ The same input gives the same bytes.
 
 from __future__ import annotations
 
-import itertools
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import deflate
 import numpy as np
 import pandas as pd
-import pysam
 import yaml
 from numpy.typing import NDArray
 
 from ctcnv import __version__, simulate, trial
-from ctcnv.io import bamrecords, clinical, sheet, tables
+from ctcnv.io import bamindex, bamrecords, clinical, sheet, tables
 from ctcnv.schema import GENE_TABLE, TRUTH, TRUTH_SEGMENTS, TRUTH_TRIAL
 from ctcnv.simulate import Fragments, Sample, Tumor
 from ctcnv.synthetic import Genome
@@ -32,13 +30,12 @@ TRUTH_FILE, TRUTH_SEGMENTS_FILE = "truth.tsv", "truth.segments.tsv"
 #: Those of a trial.
 GC_WIG, CLINICAL, TRUTH_TRIAL_FILE = "gc.wig", "clinical.tsv", "truth.trial.tsv"
 
-#: Bases in a line of the FASTA.
-LINE = 60
+#: Bases in a line of the FASTA, and lines that are made at a time.
+LINE, LINES_AT_A_TIME = 60, 10_000
 #: ASCII letter of a base code of a BAM record; other bytes are none.
 _LETTERS = b"=ACMGRSVTWYHKDBN".ljust(256)
 
-#: Bytes of data in a block of BGZF, its header before the size, and the block at the end.
-_BLOCK = 0xFF00
+#: The header of a block of BGZF before the size, and the block at the end.
 _BLOCK_HEADER = bytes.fromhex("1f8b08040000000000ff060042430200")
 _END = bytes.fromhex("1f8b08040000000000ff0600424302001b0003000000000000000000")
 
@@ -53,7 +50,9 @@ def write_genome(folder: Path, genome: Genome, genes: pd.DataFrame) -> None:
             position += len(header)
             index.append(f"{name}\t{length}\t{position}\t{LINE}\t{LINE + 1}\n")
             codes = genome.codes[genome.offsets[number] : genome.offsets[number + 1]]
-            position += handle.write(_lines(codes.tobytes().translate(_LETTERS)))
+            for begin in range(0, len(codes), LINES_AT_A_TIME * LINE):
+                part = codes[begin : begin + LINES_AT_A_TIME * LINE]
+                position += handle.write(_lines(part.tobytes().translate(_LETTERS)))
     tables.write_text(folder / f"{GENOME}.fai", "".join(index))
     tables.write(
         folder / GENES, GENE_TABLE, genes,
@@ -189,15 +188,24 @@ def bam_path(folder: Path, sample: Sample) -> Path:
 def write_bam(path: Path, genome: Genome, fragments: Fragments) -> int:
     """Write fragments as a sorted BAM with its index beside it; give the number of reads."""
     # The name of the index is that of the BAM it belongs to, so both are made under their own.
+    aligned = bamrecords.aligned(genome, fragments)
     unaligned = bamrecords.unaligned(fragments.unmapped, first_name=len(fragments.start))
+    header = _header(genome)
     with tables.replacing(path) as temporary:
         with temporary.open("wb") as handle:
-            aligned = bamrecords.aligned(genome, fragments)
-            for block in _compressed([_header(genome)], aligned, [unaligned]):
-                handle.write(block)
-        index = path.with_name(f"{path.name}.bai")
-        with tables.replacing(index) as temporary_index:
-            pysam.index("-o", str(temporary_index), str(temporary))
+            for begin in range(0, len(header), bamrecords.LARGEST):
+                handle.write(_block(header[begin : begin + bamrecords.LARGEST]))
+            starts = [handle.tell()]
+            for data in aligned:
+                starts.append(starts[-1] + handle.write(_block(data)))
+            for data in unaligned:
+                handle.write(_block(data))
+            handle.write(_END)
+        position = bamrecords.positions(fragments)
+        places = bamrecords.places(len(position), np.array(starts, dtype=np.int64))
+        index = bamindex.index(position, places, genome.offsets, unaligned=2 * fragments.unmapped)
+        with tables.replacing(path.with_name(f"{path.name}.bai")) as temporary_index:
+            temporary_index.write_bytes(index)
     pairs = len(fragments.start) + fragments.unmapped
     return 2 * pairs + len(fragments.again_start)
 
@@ -214,18 +222,14 @@ def _header(genome: Genome) -> bytes:
     return b"".join(parts)
 
 
-def _compressed(*parts: Iterable[bytes]) -> Iterator[bytes]:
-    """The parts as BGZF blocks, the empty one at the end included.
+def _block(data: bytes) -> bytes:
+    """Data as a block of BGZF.
 
     The fastest level: random bases hardly get smaller with more work.
     """
-    for part in itertools.chain(*parts):
-        for begin in range(0, len(part), _BLOCK):
-            data = part[begin : begin + _BLOCK]
-            packed = deflate.deflate_compress(data, 1)
-            size = len(_BLOCK_HEADER) + 2 + len(packed) + 8
-            yield b"".join(
-                (_BLOCK_HEADER, struct.pack("<H", size - 1), packed,
-                 struct.pack("<II", deflate.crc32(data), len(data)))
-            )  # fmt: skip
-    yield _END
+    packed = deflate.deflate_compress(data, 1)
+    size = len(_BLOCK_HEADER) + 2 + len(packed) + 8
+    return b"".join(
+        (_BLOCK_HEADER, struct.pack("<H", size - 1), packed,
+         struct.pack("<II", deflate.crc32(data), len(data)))
+    )  # fmt: skip
