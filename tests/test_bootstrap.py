@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,9 +167,25 @@ def test_the_tools_for_development_are_added_once(clone: Clone) -> None:
 def test_no_python_of_the_right_age_is_one_clear_line(clone: Clone) -> None:
     done = clone("demo", TOO_OLD="1")
     assert done.returncode == 3
-    assert done.stderr.startswith("ctcnv: no Python 3.11 to 3.14 found")
+    assert done.stderr.startswith("ctcnv: no Python 3.11 to 3.13 found")
     assert done.stderr.count("\n") == 1
     assert not (clone.here / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("version", "fits"),
+    [((3, 10, 9), False), ((3, 11, 0), True), ((3, 13, 9), True), ((3, 14, 0), False)],
+)
+def test_which_pythons_fit(clone: Clone, version: tuple[int, ...], fits: bool) -> None:
+    """3.14 was accepted although two packages had to be compiled for it, one of them in Rust."""
+    asked = clone.stubs / "asked"
+    text = f"import sys; sys.version_info = {version}; exec(sys.argv[1])"
+    asked.write_text(
+        f"#!/bin/sh\ncase $2 in *version_info*) exec {sys.executable} -c '{text}' \"$2\" ;; esac\n"
+    )
+    asked.chmod(0o755)
+    done = clone("demo", CTCNV_PYTHON="asked")
+    assert ("no Python 3.11 to 3.13 found" in done.stderr) != fits
 
 
 def test_a_named_python_is_the_only_one_asked(clone: Clone) -> None:
