@@ -13,7 +13,8 @@ import pytest
 from ctcnv import pon as step
 from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
-from ctcnv.normalize import sample_dispersion
+from ctcnv.healthy import known_of
+from ctcnv.normalize import sample_dispersion, used_atoms
 from ctcnv.normals import window_of
 from ctcnv.pon import Factors
 from ctcnv.schema import (
@@ -437,11 +438,17 @@ def test_each_normal_is_compared_with_all_the_others():
     left = left_out(0)
     counts = sharing()[0]
     table = plasma.build_panel(counts, waves=0).pon
-    _, every = left.together(table)
+    every = left.together(table)
     for i in range(len(counts)):
-        others = left.others(every, i)
-        np.testing.assert_array_equal(others.observed, np.delete(every.observed, i, axis=0))
-        np.testing.assert_array_equal(others.expected, np.delete(every.expected, i, axis=0))
+        profile, rest = left.profile(i), every.summed.subset_of(np.arange(len(counts)) != i)
+        found, wanted = every.known(i), known_of(profile, every.grid, rest)
+        used = used_atoms(profile)
+        np.testing.assert_array_equal(found.window[used], wanted.window[used])
+        assert (found.window[used] >= 0).mean() > 0.9
+        assert found.n_normals == wanted.n_normals == len(counts) - 1
+        np.testing.assert_allclose(found.covariance.own, wanted.covariance.own)
+        one, other = (known.covariance.axes for known in (found, wanted))
+        np.testing.assert_allclose(one @ one.T, other @ other.T, atol=1e-12)
 
 
 def test_a_few_noisy_normals_count_in_the_dispersion():

@@ -23,7 +23,7 @@ from ctcnv import detection, evidence, genetest, threads
 from ctcnv import normals as normals_step
 from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
-from ctcnv.healthy import healthy_noise
+from ctcnv.healthy import Known, noise_by
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
     OwnExcess,
@@ -38,9 +38,10 @@ from ctcnv.normalize import (
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import MAD_TO_SD, mad_sd, median
 from ctcnv.schema import NORMALS, WAVES
-from ctcnv.waves import MIN_NORMALS, Waves, waves_of, without_waves
+from ctcnv.waves import MIN_NORMALS, Others, Waves, waves_of, waves_of_others, with_waves
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
 Counted = NDArray[np.integer | np.floating]
 Mask = NDArray[np.bool_]
@@ -163,7 +164,11 @@ def build(
         dispersion.frame(),
         _donor_table(alone, reason, remarks, checks),
         _gene_checks(left, gene_table, checks, genes_settings),
-        normals_step.frame(left.names, *common) if left.names else NORMALS.empty(),
+        (
+            normals_step.frame(left.names, *normals_step.covered(common.grid, common.summed))
+            if left.names
+            else NORMALS.empty()
+        ),
         left.waves,
         len(used),
     )
@@ -394,18 +399,37 @@ class Left:
         return threads.each(lambda i: look(self.profile(i)), range(len(self.names)),
                             threads=self.workers)  # fmt: skip
 
-    def together(self, table: pd.DataFrame) -> tuple[Grid, Summed]:
+    def together(self, table: pd.DataFrame) -> Together:
         """All normals on common windows; table : the PON table."""
         grid, window = normals_step.common(table)
-        each = (
-            normals_step.sums_of(window, len(grid), seen.astype(float), wanted.astype(float))
-            for seen, wanted in zip(self.observed, self.expected, strict=True)
-        )
-        return normals_step.gathered(each, grid)
 
-    def others(self, summed: Summed, i: int) -> Summed:
-        """All but normal ``i`` of those that are summed ``together``."""
-        return summed.subset_of(np.arange(len(self.names)) != i)
+        def sums(i: int) -> tuple[Ints, Array, Array]:
+            return normals_step.sums_of(window, len(grid), self.observed[i], self.expected[i])
+
+        each = threads.each(sums, range(len(self.names)), threads=self.workers)
+        summed = normals_step.stacked(each)
+        return Together(grid, summed, window, Others(summed))
+
+
+@dataclass(frozen=True)
+class Together:
+    """Normals on common windows, and all but one of them; window : in which each used atom lies,
+    (atoms,), -1 outside."""
+
+    grid: Grid
+    summed: Summed
+    window: Ints
+    others: Others
+
+    def among_usable(self, i: int) -> Ints:
+        """The window of each atom among those that are usable for all normals but ``i``."""
+        return normals_step.among(self.window, self.others.usable(i))
+
+    def known(self, i: int) -> Known | None:
+        """What all normals but ``i`` vary by; None when they are too few or share no window."""
+        if len(self.others) < MIN_NORMALS or not self.others.usable(i).any():
+            return None
+        return Known(self.others.learned(i), self.among_usable(i), len(self.others))
 
 
 def leave_one_out(
@@ -434,14 +458,17 @@ def leave_one_out(
     sexes = threads.each(by_others, each, threads=workers)
     plain = Left(bins, reference, [names[k] for k in factors.used], observed, expected, sexes,
                  WAVES.empty(), workers)  # fmt: skip
-    grid, summed = plain.together(table)
+    together = plain.together(table)
 
     def take_out(i: int) -> None:
-        waves = waves_of(plain.others(summed, i), grid, most=most)
-        expected[i] = without_waves(plain.profile(i), waves)[0]["expected"]
+        expected[i], _ = with_waves(
+            observed[i].astype(float), expected[i].astype(float),
+            waves_of_others(together.others, i, together.grid, most=most),
+            autosomal=reference.autosomal, window=together.among_usable(i),
+        )  # fmt: skip
 
     threads.each(take_out, each, threads=workers)
-    return replace(plain, waves=waves_of(summed, grid, most=most).frame())
+    return replace(plain, waves=waves_of(together.summed, together.grid, most=most).frame())
 
 
 # Dispersion ------------------------------------------------------------------------------------
@@ -543,15 +570,13 @@ class _Check:
 
 
 def _checks(
-    left: Left, noise: Sequence[Noise], common: tuple[Grid, Summed], dispersion: Dispersion,
+    left: Left, noise: Sequence[Noise], common: Together, dispersion: Dispersion,
     settings: FractionSettings,
 ) -> dict[str, _Check]:  # fmt: skip
     """The check of each normal by its name; common : all of them on common windows."""
-    grid, summed = common
 
     def check(i: int) -> _Check:
-        return _check(left.profile(i), noise[i], dispersion, settings,
-                      normals=(grid, left.others(summed, i)))  # fmt: skip
+        return _check(left.profile(i), noise[i], dispersion, settings, others=common.known(i))
 
     found = threads.each(check, range(len(left.names)), threads=left.workers)
     return dict(zip(left.names, found, strict=True))
@@ -559,17 +584,17 @@ def _checks(
 
 def _check(
     profile: pd.DataFrame, noise: Noise, dispersion: Dispersion, settings: FractionSettings, *,
-    normals: tuple[Grid, Summed],
+    others: Known | None,
 ) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
     noisier = noise.own.beside(dispersion)
-    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, normals=normals)
+    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, others=others)
     return _Check(noise.regional, found, p_value, noisier)
 
 
 def _fraction_of(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings,
-    normals: tuple[Grid, Summed],
+    others: Known | None,
 ) -> tuple[float, float]:  # fmt: skip
     """The fraction that a normal is given and its p-value, of few simulated genomes first: where
     many of them reach its score, more would not make it an outlier (Besag & Clifford 1991)."""
@@ -579,7 +604,7 @@ def _fraction_of(
     if large is None:
         return float("nan"), float("nan")
     seen = evidence.evidence_of(large, dispersion=dispersion, breakpoints=settings.breakpoints)
-    noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
+    noise = noise_by(others, profile, large, dispersion=dispersion)
     arms = detection.arms_of(seen, noise)
     score, found = detection.detection_score(seen, arms, settings=settings)
     p_value = 0.0

@@ -325,10 +325,8 @@ def _split(raw: Text) -> tuple[dict[str, str], int]:
 def _inflated(path: Path, data: bytes) -> Text:
     """The bytes of a table, which are text."""
     try:
-        if data[:2] == GZIP[:2]:
-            text = _one_member(data) or gzip.decompress(data)
-        else:
-            text = data
+        packed = data[:2] == GZIP[:2]
+        text = (_one_member(data) or gzip.decompress(data)) if packed else data
         if not text.isascii():
             text.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
