@@ -506,7 +506,7 @@ def test_false_positives_of_the_panel_are_those_of_samples():
         profile = plasma.profile_of(drawn).profile
         noisier = sample_dispersion(profile, tau)
         _, p_value = step._fraction_of(profile, dispersion=noisier, settings=plasma.FAST,
-                                       normals=plasma.libraries())  # fmt: skip
+                                       others=known_of(profile, *plasma.libraries()))  # fmt: skip
         assert p_value > 0.001, name
     assert panel.n_normals == 6
 
