@@ -424,8 +424,10 @@ def test_few_regions_vary_by_their_mean_square_and_many_by_their_quartiles():
     ratio = np.ones(20)
     ratio[7] = 1.2
     counts = np.full(20, 1e6)
-    assert step._excess(ratio, counts) == pytest.approx(0.04 / 20 - 1e-6)
-    assert step._excess(np.tile(ratio, 2), np.tile(counts, 2)) == pytest.approx(-1e-6)
+    few = step._excess(ratio, counts, counting=1e-6)
+    many = step._excess(np.tile(ratio, 2), np.tile(counts, 2), counting=1e-6)
+    assert few == pytest.approx(0.04 / 20 - 1e-6)
+    assert many == pytest.approx(-1e-6)
 
 
 def test_the_dispersion_needs_each_profile_once():
@@ -527,7 +529,7 @@ def test_only_a_normal_that_stands_out_is_compared_with_all_simulated_genomes(
     profile = plasma.profile_of(next(iter(plasma.normals(1, first=900).values()))).profile
     _, p_value = step._fraction_of(
         profile, dispersion=plasma.panel()[1], settings=replace(plasma.FAST, null_draws=300),
-        normals=plasma.libraries(),
+        others=known_of(profile, *plasma.libraries()),
     )  # fmt: skip
     assert drawn == wanted
     assert (p_value > 0.1) == (score == 0.0)

@@ -534,19 +534,22 @@ def noise_of(profile: pd.DataFrame) -> Noise:
 def _excess_by_size(used: Used, own: OwnExcess) -> BySize:
     steps: list[tuple[int, float | None]] = []
     while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
-        observed, expected = used.sums(atoms=2 ** len(steps))
-        n = len(expected)
-        full = n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS
-        steps.append((n, _excess(observed / expected, expected) if full else None))
+        size = 2 ** len(steps)
+        observed, expected = used.sums(atoms=size)
+        n, excess = len(expected), None
+        if n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS:
+            counting = used.counting(atoms=size)
+            excess = _excess(observed / expected, expected, counting=counting)
+        steps.append((n, excess))
     known = any(excess is not None for _, excess in steps)
     return BySize(steps, None if known else own.dispersion)
 
 
-def _excess(ratio: Array, expected: Array) -> float:
-    """Variance of the ratios of windows beyond counting."""
+def _excess(ratio: Array, expected: Array, *, counting: float) -> float:
+    """Variance of the ratios of windows beyond counting, which typically adds so much."""
     if len(ratio) < MIN_WINDOWS:
         return float(np.mean((ratio - 1) ** 2 - 1 / expected))
-    return mad_sd(ratio) ** 2 - median(1 / expected)
+    return mad_sd(ratio) ** 2 - counting
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
