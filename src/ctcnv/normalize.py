@@ -176,13 +176,14 @@ def expectation(
     base = reference.base if factor is None else reference.base * factor
     usable = np.isfinite(base) & np.isfinite(reference.gc.values)
     used = usable & reference.autosomal
-    fragments = int(observed[used].sum())
+    seen = observed[used].sum()
+    fragments = int(seen)
     if fragments < settings.min_fragments:
         nothing = np.full(len(observed), np.nan)
         return Expectation(nothing, np.full(len(observed), 2), None, fragments)
     curve = bias_curve(reference, observed, base, use=used, settings=settings)
     expected = np.where(usable, base * curve, np.nan)
-    expected *= observed[used].sum() / expected[used].sum()
+    expected *= seen / expected[used].sum()
     sex = infer_sex(observed, expected, on_x=reference.on_x, on_y=reference.on_y, settings=settings)
     if sex is None:
         expected[reference.sexual] = np.nan
@@ -221,7 +222,10 @@ def normal_copies(on_x: Mask, on_y: Mask, sex: str | None) -> NDArray[np.int64]:
     """Copies of each atom in a normal cell, (n,): 2, on X and Y by sex (2 and 0 when sex is
     unclear)."""
     of_x, of_y = (1, 1) if sex == "male" else (2, 0)
-    return np.where(on_x, of_x, np.where(on_y, of_y, 2))
+    copies = np.full(len(on_x), 2)
+    copies[on_y] = of_y
+    copies[on_x] = of_x
+    return copies
 
 
 # Windows and noise ---------------------------------------------------------------------------

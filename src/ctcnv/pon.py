@@ -66,8 +66,8 @@ LEAST_SPREAD = 0.005
 #: Simulated genomes behind the first look at a p-value, and the p-value above which that is
 #: enough: ten of a hundred reached its score.
 FEW_DRAWS, CLEAR_P = 100, 0.1
-#: Atoms of all normals that are looked at together: a hundred normals take 13 MB.
-PART = 1 << 14
+#: Atoms of all normals that are looked at together: a hundred normals take 1.6 MB.
+PART = 1 << 11
 #: A spread is believed when it stands out of its own counting error by this many deviations.
 SPREAD_SIGNIFICANCE = 3.0
 
@@ -123,7 +123,7 @@ def build(
         used = [i for i, name in enumerate(names) if name not in reason]
         if not used:
             raise ValueError(f"no normal can be used for the panel: {_first_reason(reason)}")
-        factor = Factors(observed, expected, settings=settings)
+        factor = Factors(observed, expected, settings=settings, workers=workers)
         table = factor.table(bins)
         if len(used) < MIN_FOR_LEAVE_ONE_OUT:
             log.warning(
@@ -219,10 +219,13 @@ class Factors:
     of mean 1 whose variance 1/s is that of the factors between atoms.
     """
 
-    def __init__(self, observed: Counted, expected: Floats, *, settings: PonSettings) -> None:
+    def __init__(
+        self, observed: Counted, expected: Floats, *, settings: PonSettings, workers: int = 1
+    ) -> None:
         """observed, expected : (normals, atoms), kept as they are given; expected NaN = the normal
-        says nothing here, and one that says nothing anywhere is none of the panel."""
-        self.settings = settings
+        says nothing here, and one that says nothing anywhere is none of the panel. workers :
+        threads."""
+        self.settings, self.workers = settings, workers
         self.observed, self.expected = observed, expected
         keep = np.isfinite(expected) & (expected > 0)
         self.used = np.flatnonzero(keep.any(axis=1)).tolist()
@@ -231,35 +234,44 @@ class Factors:
         # A germline copy-number variant of one normal must not become everybody's factor.
         if self.n_normals >= MIN_FOR_LEAVE_ONE_OUT:
             self._leave_out_variants()
-        sums = [(o.sum(0), e.sum(0)) for _, o, e in self._parts()]
+        sums = self._each_part(lambda _, o, e: (o.sum(0), e.sum(0)))
         self.sum_observed, self.sum_expected = (
             np.concatenate(side) for side in zip(*sums, strict=True)
         )
         self.shrinkage = self._shrinkage()
 
-    def _parts(self) -> Iterator[tuple[slice, Array, Array]]:
-        """Some atoms at a time, and what normals observed and expected there, (normals, some); 0
-        where a normal is left out. The whole as floats would be several times the panel's size."""
-        for begin in range(0, max(self.keep.shape[1], 1), PART):
+    def _each_part(self, look: Callable[[slice, Array, Array], T]) -> list[T]:
+        """Look at some atoms at a time: which ones, and what normals observed and expected there,
+        (normals, some); 0 where a normal is left out. The whole as floats would be several times
+        the panel's size."""
+
+        def part_at(begin: int) -> T:
             part = slice(begin, begin + PART)
             keep = self.keep[:, part]
             o, e = (np.where(keep, values[:, part], 0.0).astype(float)
                     for values in (self.observed, self.expected))  # fmt: skip
-            yield part, o, e
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return look(part, o, e)
+
+        begins = range(0, max(self.keep.shape[1], 1), PART)
+        return threads.each(part_at, begins, threads=self.workers)
 
     def _leave_out_variants(self) -> None:
         """Put out single normals that deviate from the others at an atom."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread2 = np.concatenate([
-                _spread2(o, e * (o.sum(0) / e.sum(0)), self.keep[:, part])
-                for part, o, e in self._parts()
-            ])  # fmt: skip
+
+        def around_mean(part: slice, o: Array, e: Array) -> Array:
+            return _spread2(o, e * (o.sum(0) / e.sum(0)), self.keep[:, part])
+
+        spread2 = np.concatenate(self._each_part(around_mean))
         positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
         typical = median(positive) if len(positive) else 0.0
-        for part, o, e in self._parts():
+
+        def leave_out(part: slice, o: Array, e: Array) -> None:
             deviates = np.abs(_residuals(o, e, typical=typical)) > self.settings.max_residual
             # Where many deviate it is the atom that is not reproducible, and its spread says so.
             self.keep[:, part] &= ~(deviates & (deviates.sum(0) <= self.n_normals * RARE))
+
+        self._each_part(leave_out)
 
     @staticmethod
     def _ratio(observed: Array, expected: Array) -> Array:
@@ -280,7 +292,9 @@ class Factors:
         """The PON table."""
         factor = self._factor(self.sum_observed, self.sum_expected)
         known = np.where(np.isfinite(factor), factor, 0.0)
-        spread2 = [_spread2(o, e * known[part], self.keep[:, part]) for part, o, e in self._parts()]
+        spread2 = self._each_part(
+            lambda part, o, e: _spread2(o, e * known[part], self.keep[:, part])
+        )
         spread = np.sqrt(np.concatenate(spread2))
         reason = self._reasons(factor, spread, bins)
         usable = reason == None  # noqa: E711  (element-wise)
