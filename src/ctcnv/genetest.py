@@ -473,11 +473,12 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
 
 def _tail(observed: Array, expected: Array, tau2: Array, *, upper: bool) -> Array:
     """P(X >= k) or P(X <= k) of the negative binomial of ``two_sided_p``, (n,)."""
-    if not upper:
-        return lower_tail(observed, expected, tau2)
     size = 1 / np.maximum(tau2, TAU2_FLOOR)
-    q = expected / (size + expected)
-    return np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
+    if upper:
+        q = expected / (size + expected)
+        return np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
+    # I_p(n, k + 1) = 1 - I_q(k + 1, n) with p = 1 - q, in a quarter of the time
+    return np.asarray(betainc(size, observed + 1, size / (size + expected)))
 
 
 def lower_tail(observed: Array | float, expected: Array, tau2: Array | float) -> Array:
