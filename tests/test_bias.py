@@ -20,7 +20,7 @@ SETTINGS = plasma.SETTINGS["normalize"]
 def curve_of(x, observed, base, use, settings):
     """The curve of all atoms, learned from those that are used."""
     covariate = step.Covariate.of(x)
-    return step._curve(covariate, covariate.code, observed, base, use, settings)[covariate.code]
+    return step._curve(covariate, observed, base, use, settings)[covariate.code]
 
 
 @given(st.lists(st.sampled_from([0.1, 0.2, 0.3, 0.7, NAN]), max_size=12))
@@ -102,5 +102,6 @@ def test_the_bias_curve_is_that_of_the_slow_twin(with_map: bool, tumor) -> None:
         made(reference, observed, base, use=use, settings=SETTINGS)
         for made in (step.bias_curve, bias_slow.bias_curve)
     )
-    np.testing.assert_array_equal(found[use], slow[use])
-    np.testing.assert_array_equal(found, slow)
+    # sums are made in another order
+    np.testing.assert_allclose(found, slow, rtol=1e-12)
+    assert np.isfinite(found[use]).all()

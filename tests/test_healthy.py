@@ -121,7 +121,8 @@ def drawn(rng, n, *, normals, sd=0.05, expected=1e5):
 
 
 def carried(profile, size, grid, normals):
-    return step.carried(profile, windows(profile, atoms=size), grid, normals)
+    known = step.known_of(profile, grid, normals)
+    return step.carried(profile, windows(profile, atoms=size), known)
 
 
 def test_the_covariance_on_the_windows_of_the_normals_is_theirs():

@@ -13,7 +13,8 @@ import pytest
 from ctcnv import pon as step
 from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
-from ctcnv.normalize import sample_dispersion
+from ctcnv.healthy import known_of
+from ctcnv.normalize import sample_dispersion, used_atoms
 from ctcnv.normals import window_of
 from ctcnv.pon import Factors
 from ctcnv.schema import (
@@ -423,8 +424,10 @@ def test_few_regions_vary_by_their_mean_square_and_many_by_their_quartiles():
     ratio = np.ones(20)
     ratio[7] = 1.2
     counts = np.full(20, 1e6)
-    assert step._excess(ratio, counts) == pytest.approx(0.04 / 20 - 1e-6)
-    assert step._excess(np.tile(ratio, 2), np.tile(counts, 2)) == pytest.approx(-1e-6)
+    few = step._excess(ratio, counts, counting=1e-6)
+    many = step._excess(np.tile(ratio, 2), np.tile(counts, 2), counting=1e-6)
+    assert few == pytest.approx(0.04 / 20 - 1e-6)
+    assert many == pytest.approx(-1e-6)
 
 
 def test_the_dispersion_needs_each_profile_once():
@@ -437,11 +440,17 @@ def test_each_normal_is_compared_with_all_the_others():
     left = left_out(0)
     counts = sharing()[0]
     table = plasma.build_panel(counts, waves=0).pon
-    _, every = left.together(table)
+    every = left.together(table)
     for i in range(len(counts)):
-        others = left.others(every, i)
-        np.testing.assert_array_equal(others.observed, np.delete(every.observed, i, axis=0))
-        np.testing.assert_array_equal(others.expected, np.delete(every.expected, i, axis=0))
+        profile, rest = left.profile(i), every.summed.subset_of(np.arange(len(counts)) != i)
+        found, wanted = every.known(i), known_of(profile, every.grid, rest)
+        used = used_atoms(profile)
+        np.testing.assert_array_equal(found.window[used], wanted.window[used])
+        assert (found.window[used] >= 0).mean() > 0.9
+        assert found.n_normals == wanted.n_normals == len(counts) - 1
+        np.testing.assert_allclose(found.covariance.own, wanted.covariance.own)
+        one, other = (known.covariance.axes for known in (found, wanted))
+        np.testing.assert_allclose(one @ one.T, other @ other.T, atol=1e-12)
 
 
 def test_a_few_noisy_normals_count_in_the_dispersion():
@@ -499,7 +508,7 @@ def test_false_positives_of_the_panel_are_those_of_samples():
         profile = plasma.profile_of(drawn).profile
         noisier = sample_dispersion(profile, tau)
         _, p_value = step._fraction_of(profile, dispersion=noisier, settings=plasma.FAST,
-                                       normals=plasma.libraries())  # fmt: skip
+                                       others=known_of(profile, *plasma.libraries()))  # fmt: skip
         assert p_value > 0.001, name
     assert panel.n_normals == 6
 
@@ -520,7 +529,7 @@ def test_only_a_normal_that_stands_out_is_compared_with_all_simulated_genomes(
     profile = plasma.profile_of(next(iter(plasma.normals(1, first=900).values()))).profile
     _, p_value = step._fraction_of(
         profile, dispersion=plasma.panel()[1], settings=replace(plasma.FAST, null_draws=300),
-        normals=plasma.libraries(),
+        others=known_of(profile, *plasma.libraries()),
     )  # fmt: skip
     assert drawn == wanted
     assert (p_value > 0.1) == (score == 0.0)

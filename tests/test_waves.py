@@ -277,6 +277,42 @@ def test_windows_that_a_normal_hardly_covers_are_in_no_wave():
     assert made.grid.start[17] == genome().start[18]
 
 
+@pytest.mark.parametrize("most", [None, 2])
+@pytest.mark.parametrize("lacking", [{}, {(4, 17)}, {(4, 17), (5, 17), (6, 30)}], ids=len)
+def test_leaving_out_one_normal_is_as_if_it_had_never_been_there(most, lacking):
+    all_of = normals()
+    expected = all_of.expected.copy()
+    for where in lacking:
+        expected[where] = 0.1 * expected[where[0]].mean()
+    made = Summed(all_of.atoms, all_of.observed, expected)
+    others = step.Others(made)
+    for i in (0, 4, 5, 29):
+        rest = made.subset_of(np.arange(30) != i)
+        inside = step.usable(rest)
+        np.testing.assert_array_equal(others.usable(i), inside)
+        assert inside.sum() == len(genome()) - len({w for n, w in lacking if n != i})
+        found, seen = others.learned(i, most=most), rest.subset(inside)
+        wanted = step.learned(seen.deviation, seen.expected)
+        axes = wanted.axes if most is None else wanted.axes[:, -most:]
+        np.testing.assert_allclose(found.axes @ found.axes.T, axes @ axes.T, atol=1e-12)
+        if most is None:
+            np.testing.assert_allclose(found.own, wanted.own, rtol=1e-9)
+        one, other = step.waves_of_others(others, i, genome(), most=2), step.waves_of(
+            rest, genome(), most=2)  # fmt: skip
+        np.testing.assert_allclose(np.abs(one.axes), np.abs(other.axes), atol=1e-12)
+        np.testing.assert_array_equal(one.grid.start, other.grid.start)
+
+
+def test_a_normal_of_which_nothing_is_expected_leaves_no_window_to_the_others():
+    all_of = normals()
+    expected = all_of.expected.copy()
+    expected[4] = 0
+    others = step.Others(Summed(all_of.atoms, all_of.observed, expected))
+    assert not others.usable(0).any()
+    assert others.usable(4).all()
+    assert len(step.waves_of_others(others, 0, genome(), most=3).grid) == 0
+
+
 # --- what a sample has of them ---
 
 

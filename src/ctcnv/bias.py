@@ -1,12 +1,11 @@
 """How GC and mappability change what a library yields of each atom.
 
-Curve and regional copy number are estimated in turn, on the usable atoms of the autosomes alone: a
-panel does this two hundred times. tests/reference/bias_slow.py is the same on all atoms at once.
+Curve and regional copy number are estimated in turn, by compiled loops over the atoms: a panel does
+this two hundred times. tests/reference/bias_slow.py is the same on all atoms at once.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -109,29 +108,55 @@ def bias_curve(
     Returns (n,), 1 on average, NaN where GC is not known.
     """
     gc, mappability = reference.gc, reference.mappability
-    used = np.flatnonzero(use & (base > 0))
-    known = mappability.values[used]
+    observed, use = observed.astype(float), use & (base > 0)
+    known = mappability.values[use]
     has_map = bool(np.isfinite(known).all()) and np.ptp(known) > 0
-    of_gc, of_map = gc.code[used], mappability.code[used]
-    observed, base = observed[used].astype(float), base[used]
-    region = regions(reference.chrom[used], base)
-    level, on_map, before = np.ones(len(used)), np.ones(len(used)), np.zeros(len(used))
-    fit = np.ones(len(used), dtype=bool)
-    map_curve = np.ones(len(mappability.distinct))
+    region = regions(reference.chrom, np.where(use, base, 0.0))
+    level = np.ones(int(region.max()) + 1)
+    gc_curve, map_curve = np.ones(len(gc.distinct)), np.ones(len(mappability.distinct))
+    fit, before = use, np.zeros(len(use))
     for _ in range(settings.gc_passes):
-        gc_curve = _curve(gc, of_gc, observed, base * level * on_map, fit, settings)
-        on_gc = gc_curve[of_gc]
+        wanted = _times(base, region, level, mappability.code, map_curve)
+        gc_curve = _curve(gc, observed, wanted, fit, settings)
         if has_map:
-            map_curve = _curve(mappability, of_map, observed, base * level * on_gc, fit, settings)
-            on_map = map_curve[of_map]
-        curve = on_gc * on_map
+            wanted = _times(base, region, level, gc.code, gc_curve)
+            map_curve = _curve(mappability, observed, wanted, fit, settings)
+        curve = _product(gc.code, gc_curve, mappability.code, map_curve)
         wanted = base * curve
         level = _regional_level(region, observed, wanted, fit, noise=settings.regional_noise)
-        fit = ~_outlying(observed, wanted * level, fit, settings.max_residual)
-        if float(np.max(np.abs(curve - before))) < CONVERGED:
+        fit = use & ~_outlying(observed, wanted * level[region], fit, settings.max_residual)
+        if _largest_change(curve, before, use) < CONVERGED:
             break
         before = curve
-    return np.asarray(gc_curve[gc.code] * map_curve[mappability.code])
+    return curve
+
+
+@compiled
+def _product(one: Codes, of_one: Array, two: Codes, of_two: Array) -> Array:
+    """The values of two codes, multiplied."""
+    found = np.empty(len(one))
+    for i in range(len(one)):
+        found[i] = of_one[one[i]] * of_two[two[i]]
+    return found
+
+
+@compiled
+def _times(base: Array, one: Codes, of_one: Array, two: Codes, of_two: Array) -> Array:
+    """Base times the values of two codes."""
+    found = np.empty(len(base))
+    for i in range(len(base)):
+        found[i] = base[i] * of_one[one[i]] * of_two[two[i]]
+    return found
+
+
+@compiled
+def _largest_change(values: Array, before: Array, use: Mask) -> float:
+    """Largest change of the values to use."""
+    found = 0.0
+    for i in range(len(values)):
+        if use[i]:
+            found = max(found, abs(values[i] - before[i]))
+    return found
 
 
 #: Change of the curve below which another pass is not worth it: far below counting noise.
@@ -145,21 +170,39 @@ def _outlying(observed: Array, wanted: Array, fit: Mask, limit: float) -> Mask:
     sd^2 = E + (s E)^2: counting noise and what most atoms differ by, s the robust standard
     deviation of their ratios beyond counting.
     """
-    seen, inside = observed[fit], wanted[fit]
-    scaled = wanted * seen.sum() / inside.sum()
-    inside = scaled[fit]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        beyond = mad_sd(seen / inside) ** 2 - median(1 / inside)
+    ratio, counting, scale = _ratios(observed, wanted, fit)
+    beyond = mad_sd(ratio) ** 2 - median(counting)
     spread = float(np.clip(beyond, LEAST_SPREAD**2, MOST_SPREAD**2))
-    return _beyond(observed, scaled, spread, limit)
+    return _beyond(observed, wanted, scale, spread, limit)
 
 
 @compiled
-def _beyond(observed: Array, expected: Array, spread: float, limit: float) -> Mask:
-    """Which counts lie further from what is expected than  limit * sqrt(E + spread * E^2)."""
+def _ratios(observed: Array, wanted: Array, fit: Mask) -> tuple[Array, Array, float]:
+    """Observed over expected and 1 / expected of the atoms to fit, where all that is expected of
+    them is what was observed, and the factor that makes it so."""
+    seen, total, n = 0.0, 0.0, 0
+    for i in range(len(fit)):
+        if fit[i]:
+            seen += observed[i]
+            total += wanted[i]
+            n += 1
+    scale = seen / total
+    ratio, counting = np.empty(n), np.empty(n)
+    n = 0
+    for i in range(len(fit)):
+        if fit[i]:
+            e = wanted[i] * scale
+            ratio[n], counting[n] = observed[i] / e, 1 / e
+            n += 1
+    return ratio, counting, scale
+
+
+@compiled
+def _beyond(observed: Array, wanted: Array, scale: float, spread: float, limit: float) -> Mask:
+    """Which counts lie further from what is expected, E, than  limit * sqrt(E + spread * E^2)."""
     found = np.empty(len(observed), dtype=np.bool_)
     for i in range(len(observed)):
-        e = expected[i]
+        e = wanted[i] * scale
         found[i] = np.abs(observed[i] - e) > limit * np.sqrt(e + spread * (e * e))
     return found
 
@@ -183,12 +226,11 @@ def _sums(
 
 
 def _curve(
-    x: Covariate, code: Codes, observed: Array, base: Array, fit: Mask,
-    settings: NormalizeSettings,
-) -> Array:  # fmt: skip
+    x: Covariate, observed: Array, base: Array, fit: Mask, settings: NormalizeSettings
+) -> Array:
     """Smooth ratio of observed to base as a function of x, at each of its distinct values, (m,).
 
-    code : (n,) number of the value of each atom; fit : (n,) the atoms that it is learned from.
+    fit : (n,) the atoms that it is learned from.
     Atoms are grouped into strata of x, as narrow as their number allows; a stratum's value is the
     ratio of sums (no log, no ratio of single small counts). A smoothing spline goes through them
     (scipy ``make_smoothing_spline``), the f of the least
@@ -198,7 +240,7 @@ def _curve(
     v_k the value of stratum k over that of the library, w_k its share of all base: the variance of
     v_k goes with 1 / w_k.
     """
-    of_base, of_seen, atoms = _sums(code, fit, base, observed, len(x.distinct))
+    of_base, of_seen, atoms = _sums(x.code, fit, base, observed, len(x.distinct))
     held = np.bincount(x.cell, atoms).tolist()
     stratum = np.array(_strata(held, least=settings.min_stratum))[x.cell]
     known = atoms > 0
@@ -248,26 +290,34 @@ MIN_KNOTS = 5
 # Regions -----------------------------------------------------------------------------------------
 
 
+@compiled
 def regions(chrom: Codes, base: Array) -> Codes:
     """Region number of each atom, (n,): stretches of one chromosome, by its number, with about
     equal base, ``REGIONS`` in all; atoms in their order."""
-    number = np.empty(len(base), dtype=np.intp)
-    total = float(base.sum())
-    ends = np.flatnonzero(np.append(np.diff(chrom), 1))[: len(chrom)] + 1
-    following = 0
-    for low, high in itertools.pairwise([0, *ends.tolist()]):
-        reached = np.cumsum(base[low:high])
-        parts = max(1, round(REGIONS * float(reached[-1]) / total))
-        place = (reached / reached[-1] * parts).astype(np.intp)
-        number[low:high] = following + np.minimum(place, parts - 1)
+    n = len(base)
+    number = np.empty(n, dtype=np.intp)
+    total = base.sum()
+    low, following = 0, 0
+    while low < n:
+        high, of_chrom = low, 0.0
+        while high < n and chrom[high] == chrom[low]:
+            of_chrom += base[high]
+            high += 1
+        parts = max(1, int(np.rint(REGIONS * of_chrom / total)))
+        reached = 0.0
+        for i in range(low, high):
+            reached += base[i]
+            place = int(reached / of_chrom * parts) if of_chrom > 0 else 0
+            number[i] = following + min(place, parts - 1)
         following += parts
+        low = high
     return number
 
 
 def _regional_level(
     region: Codes, observed: Array, base: Array, fit: Mask, *, noise: float
 ) -> Array:
-    """Observed over base of each atom's region."""
+    """Observed over base of each region."""
     wanted, seen, _ = _sums(region, fit, base, observed, int(region.max()) + 1)
     level = np.where(wanted > 0, seen / np.maximum(wanted, 1e-300), 1.0)
     level /= np.average(level, weights=np.maximum(wanted, 1e-300))
@@ -279,4 +329,4 @@ def _regional_level(
     level = 1 + np.sign(level - 1) * np.where(
         away < 2 * noise, np.maximum(2 * (away - noise), 0.0), away
     )
-    return np.asarray(np.maximum(level, 0.05)[region])
+    return np.asarray(np.maximum(level, 0.05))

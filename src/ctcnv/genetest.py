@@ -480,11 +480,28 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
     functions, exact where a normal approximation fails for small counts:
     P(X >= k) = I_q(k, n), q = E/(n + E), n = 1/tau2.
     """
+    tail = np.empty(len(observed))
+    above = observed > expected
+    for upper in (True, False):
+        here = above == upper
+        tail[here] = _tail(observed[here], expected[here], tau2[here], upper=upper)
+    # The tails sum up to more than one: where that of the count's side is a half or more (it may
+    # be, as the median is not the mean), the other one may be the smaller.
+    for upper in (True, False):
+        here = (above != upper) & (tail > 0.5)
+        other = _tail(observed[here], expected[here], tau2[here], upper=upper)
+        tail[here] = np.minimum(tail[here], other)
+    return np.asarray(np.minimum(1.0, 2 * tail))
+
+
+def _tail(observed: Array, expected: Array, tau2: Array, *, upper: bool) -> Array:
+    """P(X >= k) or P(X <= k) of the negative binomial of ``two_sided_p``, (n,)."""
     size = 1 / np.maximum(tau2, TAU2_FLOOR)
-    q = expected / (size + expected)
-    upper = np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
-    lower = lower_tail(observed, expected, tau2)
-    return np.asarray(np.minimum(1.0, 2 * np.minimum(upper, lower)))
+    if upper:
+        q = expected / (size + expected)
+        return np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
+    # I_p(n, k + 1) = 1 - I_q(k + 1, n) with p = 1 - q, in a quarter of the time
+    return np.asarray(betainc(size, observed + 1, size / (size + expected)))
 
 
 def lower_tail(observed: Array | float, expected: Array, tau2: Array | float) -> Array:

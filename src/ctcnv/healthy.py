@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.linalg import toeplitz
+from scipy.sparse import csr_array
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.evidence import tail_scale2
@@ -21,6 +22,7 @@ from ctcnv.normals import Grid, Summed, window_of
 from ctcnv.waves import MIN_NORMALS, Covariance, learned, usable
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -50,54 +52,86 @@ class HealthyNoise:
         return np.asarray(wave + alone * rng.standard_t(tail_df, size=len(own)))
 
 
+@dataclass(frozen=True)
+class Known:
+    """What normals vary by on windows of their own.
+
+    covariance : of n windows; window : (atoms,) the one in which each atom of a profile lies, -1
+    outside, where the atom carries an expectation; n_normals : how many tell it.
+    """
+
+    covariance: Covariance
+    window: Ints
+    n_normals: int
+
+
+def known_of(profile: pd.DataFrame, grid: Grid, normals: Summed) -> Known | None:
+    """What the normals, (normals, m) on ``grid``, tell about the atoms of a profile; None when they
+    are fewer than ``MIN_NORMALS`` or share no window."""
+    inside = usable(normals)
+    if len(normals.expected) < MIN_NORMALS or not inside.any():
+        return None
+    seen = normals.subset(inside)
+    window = window_of(profile[["chrom", "start"]], grid.subset(inside))
+    return Known(learned(seen.deviation, seen.expected), window, len(normals.expected))
+
+
 def healthy_noise(
     profile: pd.DataFrame, summed: Windows, *, dispersion: Dispersion,
     normals: tuple[Grid, Summed] | None,
 ) -> HealthyNoise:  # fmt: skip
+    """The noise on the windows ``summed`` of a profile, see ``noise_by``."""
+    known = None if normals is None else known_of(profile, *normals)
+    return noise_by(known, profile, summed, dispersion=dispersion)
+
+
+def noise_by(
+    known: Known | None, profile: pd.DataFrame, summed: Windows, *, dispersion: Dispersion
+) -> HealthyNoise:
     """The noise on the windows ``summed`` of a profile.
 
     With ``MIN_NORMALS`` normals or more it is theirs, and larger where the library's dispersion is;
     without, it is what the dispersion implies.
     """
     counting = 1 / summed.expected
-    if normals is None or len(normals[1].expected) < MIN_NORMALS or not usable(normals[1]).any():
+    if known is None:
         return HealthyNoise(implied(dispersion, summed), counting, np.inf)
-    seen = carried(profile, summed, *normals)
+    seen = carried(profile, summed, known)
     typical = float(np.mean(seen.own + np.sum(seen.axes**2, axis=1)))
     wanted = float(np.mean(dispersion.at(summed.atoms) ** 2))
     noisier = max(1.0, wanted / typical)
     scaled = Covariance(noisier * seen.own, np.sqrt(noisier) * seen.axes)
-    return HealthyNoise(scaled, counting, len(normals[1].expected) - 1)
+    return HealthyNoise(scaled, counting, known.n_normals - 1)
 
 
-def carried(profile: pd.DataFrame, summed: Windows, grid: Grid, normals: Summed) -> Covariance:
-    """The covariance of the normals, (normals, m) on ``grid``, on the windows of a profile.
+def carried(profile: pd.DataFrame, summed: Windows, known: Known) -> Covariance:
+    """The covariance of the normals on the windows of a profile.
 
-    A window's deviation is the mean of those of the grid's windows that its atoms lie in, weighted
-    by what is expected there. A window that the normals do not know has the variance of a typical
-    one.
+    A window's deviation is the mean of those of the normals' windows that its atoms lie in,
+    weighted by what is expected there. A window that the normals do not know has the variance of a
+    typical one.
     """
-    inside = usable(normals)
-    seen = normals.subset(inside)
-    found = learned(seen.deviation, seen.expected)
-    used = used_atoms(profile)
-    place = window_of(profile[["chrom", "start"]], grid.subset(inside))[used]
-    number = np.repeat(np.arange(len(summed.atoms)), summed.atoms)
+    found = known.covariance
+    n, m = len(summed.atoms), len(found.own)
+    used = np.flatnonzero(used_atoms(profile))
+    cell = known.window[used]
     expected = profile["expected"].to_numpy(dtype=float)[used]
-    known = place >= 0
-    n, m = len(summed.atoms), int(inside.sum())
-    of_pair = np.bincount(number[known] * m + place[known], expected[known], minlength=n * m)
-    # of the pairs of windows hardly one in a hundred share an atom
-    pair = np.flatnonzero(of_pair)
-    window, cell = np.divmod(pair, m)
-    total = np.bincount(window, of_pair[pair], minlength=n)
-    share = of_pair[pair] / total[window]
-    own = np.bincount(window, share**2 * found.own[cell], minlength=n).astype(float)
-    own[total == 0] = float(np.mean(found.own + np.sum(found.axes**2, axis=1)))
-    axes = np.zeros((n, found.axes.shape[1]))
-    for k, axis in enumerate(_one_sign(found.axes).T):
-        axes[:, k] = np.bincount(window, share * axis[cell], minlength=n)
-    return Covariance(own, axes)
+    share = _shares(np.repeat(np.arange(n), summed.atoms), cell, expected, (n, m))
+    own = share.power(2) @ found.own
+    own[np.diff(share.indptr) == 0] = float(np.mean(found.own + np.sum(found.axes**2, axis=1)))
+    return Covariance(own, share @ _one_sign(found.axes))
+
+
+def _shares(window: Ints, cell: Ints, expected: Array, shape: tuple[int, int]) -> csr_array:
+    """The share that each cell has in what is expected of each window, (windows, cells), from the
+    atoms; cell -1 : in none."""
+    new = np.concatenate([[True], (np.diff(window) != 0) | (np.diff(cell) != 0)])
+    first = np.flatnonzero(new[: len(cell)])
+    total = np.add.reduceat(expected, first) if len(first) else expected
+    known = first[cell[first] >= 0]
+    found = csr_array((total[cell[first] >= 0], (window[known], cell[known])), shape=shape)
+    found.data /= np.repeat(found.sum(axis=1), np.diff(found.indptr))
+    return found
 
 
 def _one_sign(axes: Array) -> Array:

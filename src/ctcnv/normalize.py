@@ -25,7 +25,7 @@ from ctcnv.dispersion import Dispersion
 from ctcnv.genome import arm_starts
 from ctcnv.model import NormalizeSettings
 from ctcnv.robust import difference_sd, median
-from ctcnv.schema import is_autosome, numbered
+from ctcnv.schema import autosomal, is_autosome, numbered
 from ctcnv.waves import Waves, without_waves
 
 Array = NDArray[np.float64]
@@ -176,13 +176,14 @@ def expectation(
     base = reference.base if factor is None else reference.base * factor
     usable = np.isfinite(base) & np.isfinite(reference.gc.values)
     used = usable & reference.autosomal
-    fragments = int(observed[used].sum())
+    seen = observed[used].sum()
+    fragments = int(seen)
     if fragments < settings.min_fragments:
         nothing = np.full(len(observed), np.nan)
         return Expectation(nothing, np.full(len(observed), 2), None, fragments)
     curve = bias_curve(reference, observed, base, use=used, settings=settings)
     expected = np.where(usable, base * curve, np.nan)
-    expected *= observed[used].sum() / expected[used].sum()
+    expected *= seen / expected[used].sum()
     sex = infer_sex(observed, expected, on_x=reference.on_x, on_y=reference.on_y, settings=settings)
     if sex is None:
         expected[reference.sexual] = np.nan
@@ -221,7 +222,10 @@ def normal_copies(on_x: Mask, on_y: Mask, sex: str | None) -> NDArray[np.int64]:
     """Copies of each atom in a normal cell, (n,): 2, on X and Y by sex (2 and 0 when sex is
     unclear)."""
     of_x, of_y = (1, 1) if sex == "male" else (2, 0)
-    return np.where(on_x, of_x, np.where(on_y, of_y, 2))
+    copies = np.full(len(on_x), 2)
+    copies[on_y] = of_y
+    copies[on_x] = of_x
+    return copies
 
 
 # Windows and noise ---------------------------------------------------------------------------
@@ -254,9 +258,22 @@ class Windows:
 
 def used_atoms(profile: pd.DataFrame, *, autosomes: bool = True) -> Mask:
     """Which atoms carry an expectation, (n,)."""
-    expected = profile["expected"].to_numpy(dtype=float)
-    use = np.isfinite(expected) & (expected > 0)
-    return np.asarray(use & is_autosome(profile["chrom"])) if autosomes else np.asarray(use)
+    codes, names = numbered(profile["chrom"])
+    return _expected(profile["expected"].to_numpy(dtype=float), codes, _inside(names, autosomes))
+
+
+def _inside(names: NDArray[np.object_], autosomes: bool) -> Mask:
+    """On which chromosomes atoms are used; the last is for those on none."""
+    return autosomal(names) if autosomes else np.ones(len(names) + 1, dtype=bool)
+
+
+@compiled
+def _expected(expected: Array, code: NDArray[np.int64], inside: Mask) -> Mask:
+    """Where something is expected, on some chromosomes by their number, -1 for none."""
+    found = np.empty(len(expected), dtype=np.bool_)
+    for i in range(len(expected)):
+        found[i] = 0 < expected[i] < np.inf and inside[code[i]]
+    return found
 
 
 def windows(
@@ -286,18 +303,19 @@ class Used:
     observed: Array
     expected: Array
     _made: dict[int, tuple[Array, Array]] = field(default_factory=dict)
+    _counting: dict[int, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, profile: pd.DataFrame, *, autosomes: bool = True) -> Used:
         """Those of the autosomes, or all."""
-        row = np.flatnonzero(used_atoms(profile, autosomes=autosomes))
         codes, names = numbered(profile["chrom"])
+        chrom, row, observed, expected = _taken(
+            profile["expected"].to_numpy(dtype=float), codes, _inside(names, autosomes),
+            profile["observed"].to_numpy(),
+        )  # fmt: skip
         return cls(
-            names, codes[row], row,
-            profile["start"].to_numpy(dtype=np.int64),
-            profile["end"].to_numpy(dtype=np.int64),
-            profile["observed"].to_numpy()[row].astype(float),
-            profile["expected"].to_numpy(dtype=float)[row],
+            names, chrom, row, profile["start"].to_numpy(dtype=np.int64),
+            profile["end"].to_numpy(dtype=np.int64), observed, expected,
         )  # fmt: skip
 
     def windows(self, *, atoms: int, arms: bool = False) -> Windows:
@@ -311,9 +329,17 @@ class Used:
 
     def sums(self, *, atoms: int) -> tuple[Array, Array]:
         """Observed and expected fragments of windows of this many atoms."""
+        if atoms == 1:
+            return self.observed, self.expected
         if atoms not in self._made:
             self._made[atoms] = self._sums(self._edges(atoms, arms=False))
         return self._made[atoms]
+
+    def counting(self, *, atoms: int) -> float:
+        """What counting typically adds to the variance of their ratios: median of 1/expected."""
+        if atoms not in self._counting:
+            self._counting[atoms] = median(1 / self.sums(atoms=atoms)[1])
+        return self._counting[atoms]
 
     def _sums(self, at: NDArray[np.int64]) -> tuple[Array, Array]:
         if len(at) == len(self.row):
@@ -352,6 +378,22 @@ def _window_sums(at: NDArray[np.int64], observed: Array, expected: Array) -> tup
             e += expected[i]
         of_observed[k], of_expected[k] = o, e
     return of_observed, of_expected
+
+
+@compiled
+def _taken(
+    expected: Array, code: NDArray[np.int64], inside: Mask, observed: NDArray[np.integer]
+) -> tuple[NDArray[np.int64], NDArray[np.intp], Array, Array]:
+    """Chromosome, row, observed and expected of the atoms where ``_expected``."""
+    n = len(expected)
+    chrom, row = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.intp)
+    seen, wanted = np.empty(n), np.empty(n)
+    k = 0
+    for i in range(n):
+        if 0 < expected[i] < np.inf and inside[code[i]]:
+            chrom[k], row[k], seen[k], wanted[k] = code[i], i, observed[i], expected[i]
+            k += 1
+    return chrom[:k], row[:k], seen[:k], wanted[:k]
 
 
 #: Windows used to measure noise hold about this many expected fragments: 3 % counting noise.
@@ -434,7 +476,7 @@ def own_excess(profile: pd.DataFrame, *, used: Used | None = None) -> OwnExcess:
         observed, expected = used.sums(atoms=size)
         if len(expected) < MIN_WINDOWS_FOR_NOISE:
             break
-        counting = median(1 / expected)
+        counting = used.counting(atoms=size)
         # Ratios of almost empty atoms are not normal; noise is read off from larger windows.
         if 1 / counting >= MIN_FRAGMENTS_FOR_NOISE:
             variance = difference_sd(observed / expected) ** 2

@@ -144,15 +144,26 @@ def together(profiles: Iterable[pd.DataFrame], pon: pd.DataFrame) -> tuple[Grid,
     """Profiles, one or more with rows as in ``pon``, on common windows."""
     grid, window = common(pon)
     each = [sums(profile, window, len(grid)) for profile in profiles]
-    return gathered([(one.atoms[0], one.observed[0], one.expected[0]) for one in each], grid)
+    return covered(grid, stacked((one.atoms[0], one.observed[0], one.expected[0]) for one in each))
 
 
-def gathered(each: Iterable[tuple[Ints, Array, Array]], grid: Grid) -> tuple[Grid, Summed]:
-    """Libraries, one or more, by their ``sums_of`` the windows; those without an atom in any
-    library are left out."""
-    summed = Summed(*(np.stack(side) for side in zip(*each, strict=True)))
+def stacked(each: Iterable[tuple[Ints, Array, Array]]) -> Summed:
+    """Libraries, one or more, by their ``sums_of`` the windows."""
+    return Summed(*(np.stack(side) for side in zip(*each, strict=True)))
+
+
+def covered(grid: Grid, summed: Summed) -> tuple[Grid, Summed]:
+    """The windows with an atom in any library."""
     seen = summed.atoms.sum(axis=0) > 0
     return grid.subset(seen), summed.subset(seen)
+
+
+def among(window: Ints, keep: Mask) -> Ints:
+    """Windows of atoms, (atoms,), by their number among those that are kept, -1 outside."""
+    if keep.all():
+        return window
+    number = np.where(keep, np.cumsum(keep) - 1, -1)
+    return np.asarray(np.append(number, -1)[window])  # the last is for -1: outside
 
 
 def table(left: Mapping[str, pd.DataFrame], pon: pd.DataFrame) -> pd.DataFrame:

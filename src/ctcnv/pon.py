@@ -23,7 +23,7 @@ from ctcnv import detection, evidence, genetest, threads
 from ctcnv import normals as normals_step
 from ctcnv.bias import Reference
 from ctcnv.dispersion import Dispersion
-from ctcnv.healthy import healthy_noise
+from ctcnv.healthy import Known, noise_by
 from ctcnv.model import FractionSettings, GenesSettings, NormalizeSettings, PonSettings
 from ctcnv.normalize import (
     OwnExcess,
@@ -38,9 +38,10 @@ from ctcnv.normalize import (
 from ctcnv.normals import Grid, Summed
 from ctcnv.robust import MAD_TO_SD, mad_sd, median
 from ctcnv.schema import NORMALS, WAVES
-from ctcnv.waves import MIN_NORMALS, Waves, waves_of, without_waves
+from ctcnv.waves import MIN_NORMALS, Others, Waves, waves_of, waves_of_others, with_waves
 
 Array = NDArray[np.float64]
+Ints = NDArray[np.int64]
 Floats = NDArray[np.floating]
 Counted = NDArray[np.integer | np.floating]
 Mask = NDArray[np.bool_]
@@ -65,8 +66,8 @@ LEAST_SPREAD = 0.005
 #: Simulated genomes behind the first look at a p-value, and the p-value above which that is
 #: enough: ten of a hundred reached its score.
 FEW_DRAWS, CLEAR_P = 100, 0.1
-#: Atoms of all normals that are looked at together: a hundred normals take 13 MB.
-PART = 1 << 14
+#: Atoms of all normals that are looked at together: a hundred normals take 1.6 MB.
+PART = 1 << 11
 #: A spread is believed when it stands out of its own counting error by this many deviations.
 SPREAD_SIGNIFICANCE = 3.0
 
@@ -122,7 +123,7 @@ def build(
         used = [i for i, name in enumerate(names) if name not in reason]
         if not used:
             raise ValueError(f"no normal can be used for the panel: {_first_reason(reason)}")
-        factor = Factors(observed, expected, settings=settings)
+        factor = Factors(observed, expected, settings=settings, workers=workers)
         table = factor.table(bins)
         if len(used) < MIN_FOR_LEAVE_ONE_OUT:
             log.warning(
@@ -163,7 +164,11 @@ def build(
         dispersion.frame(),
         _donor_table(alone, reason, remarks, checks),
         _gene_checks(left, gene_table, checks, genes_settings),
-        normals_step.frame(left.names, *common) if left.names else NORMALS.empty(),
+        (
+            normals_step.frame(left.names, *normals_step.covered(common.grid, common.summed))
+            if left.names
+            else NORMALS.empty()
+        ),
         left.waves,
         len(used),
     )
@@ -214,10 +219,13 @@ class Factors:
     of mean 1 whose variance 1/s is that of the factors between atoms.
     """
 
-    def __init__(self, observed: Counted, expected: Floats, *, settings: PonSettings) -> None:
+    def __init__(
+        self, observed: Counted, expected: Floats, *, settings: PonSettings, workers: int = 1
+    ) -> None:
         """observed, expected : (normals, atoms), kept as they are given; expected NaN = the normal
-        says nothing here, and one that says nothing anywhere is none of the panel."""
-        self.settings = settings
+        says nothing here, and one that says nothing anywhere is none of the panel. workers :
+        threads."""
+        self.settings, self.workers = settings, workers
         self.observed, self.expected = observed, expected
         keep = np.isfinite(expected) & (expected > 0)
         self.used = np.flatnonzero(keep.any(axis=1)).tolist()
@@ -226,35 +234,44 @@ class Factors:
         # A germline copy-number variant of one normal must not become everybody's factor.
         if self.n_normals >= MIN_FOR_LEAVE_ONE_OUT:
             self._leave_out_variants()
-        sums = [(o.sum(0), e.sum(0)) for _, o, e in self._parts()]
+        sums = self._each_part(lambda _, o, e: (o.sum(0), e.sum(0)))
         self.sum_observed, self.sum_expected = (
             np.concatenate(side) for side in zip(*sums, strict=True)
         )
         self.shrinkage = self._shrinkage()
 
-    def _parts(self) -> Iterator[tuple[slice, Array, Array]]:
-        """Some atoms at a time, and what normals observed and expected there, (normals, some); 0
-        where a normal is left out. The whole as floats would be several times the panel's size."""
-        for begin in range(0, max(self.keep.shape[1], 1), PART):
+    def _each_part(self, look: Callable[[slice, Array, Array], T]) -> list[T]:
+        """Look at some atoms at a time: which ones, and what normals observed and expected there,
+        (normals, some); 0 where a normal is left out. The whole as floats would be several times
+        the panel's size."""
+
+        def part_at(begin: int) -> T:
             part = slice(begin, begin + PART)
             keep = self.keep[:, part]
             o, e = (np.where(keep, values[:, part], 0.0).astype(float)
                     for values in (self.observed, self.expected))  # fmt: skip
-            yield part, o, e
+            with np.errstate(invalid="ignore", divide="ignore"):
+                return look(part, o, e)
+
+        begins = range(0, max(self.keep.shape[1], 1), PART)
+        return threads.each(part_at, begins, threads=self.workers)
 
     def _leave_out_variants(self) -> None:
         """Put out single normals that deviate from the others at an atom."""
-        with np.errstate(invalid="ignore", divide="ignore"):
-            spread2 = np.concatenate([
-                _spread2(o, e * (o.sum(0) / e.sum(0)), self.keep[:, part])
-                for part, o, e in self._parts()
-            ])  # fmt: skip
+
+        def around_mean(part: slice, o: Array, e: Array) -> Array:
+            return _spread2(o, e * (o.sum(0) / e.sum(0)), self.keep[:, part])
+
+        spread2 = np.concatenate(self._each_part(around_mean))
         positive = spread2[np.isfinite(spread2) & (spread2 > 0)]
         typical = median(positive) if len(positive) else 0.0
-        for part, o, e in self._parts():
+
+        def leave_out(part: slice, o: Array, e: Array) -> None:
             deviates = np.abs(_residuals(o, e, typical=typical)) > self.settings.max_residual
             # Where many deviate it is the atom that is not reproducible, and its spread says so.
             self.keep[:, part] &= ~(deviates & (deviates.sum(0) <= self.n_normals * RARE))
+
+        self._each_part(leave_out)
 
     @staticmethod
     def _ratio(observed: Array, expected: Array) -> Array:
@@ -275,7 +292,9 @@ class Factors:
         """The PON table."""
         factor = self._factor(self.sum_observed, self.sum_expected)
         known = np.where(np.isfinite(factor), factor, 0.0)
-        spread2 = [_spread2(o, e * known[part], self.keep[:, part]) for part, o, e in self._parts()]
+        spread2 = self._each_part(
+            lambda part, o, e: _spread2(o, e * known[part], self.keep[:, part])
+        )
         spread = np.sqrt(np.concatenate(spread2))
         reason = self._reasons(factor, spread, bins)
         usable = reason == None  # noqa: E711  (element-wise)
@@ -394,18 +413,37 @@ class Left:
         return threads.each(lambda i: look(self.profile(i)), range(len(self.names)),
                             threads=self.workers)  # fmt: skip
 
-    def together(self, table: pd.DataFrame) -> tuple[Grid, Summed]:
+    def together(self, table: pd.DataFrame) -> Together:
         """All normals on common windows; table : the PON table."""
         grid, window = normals_step.common(table)
-        each = (
-            normals_step.sums_of(window, len(grid), seen.astype(float), wanted.astype(float))
-            for seen, wanted in zip(self.observed, self.expected, strict=True)
-        )
-        return normals_step.gathered(each, grid)
 
-    def others(self, summed: Summed, i: int) -> Summed:
-        """All but normal ``i`` of those that are summed ``together``."""
-        return summed.subset_of(np.arange(len(self.names)) != i)
+        def sums(i: int) -> tuple[Ints, Array, Array]:
+            return normals_step.sums_of(window, len(grid), self.observed[i], self.expected[i])
+
+        each = threads.each(sums, range(len(self.names)), threads=self.workers)
+        summed = normals_step.stacked(each)
+        return Together(grid, summed, window, Others(summed))
+
+
+@dataclass(frozen=True)
+class Together:
+    """Normals on common windows, and all but one of them; window : in which each used atom lies,
+    (atoms,), -1 outside."""
+
+    grid: Grid
+    summed: Summed
+    window: Ints
+    others: Others
+
+    def among_usable(self, i: int) -> Ints:
+        """The window of each atom among those that are usable for all normals but ``i``."""
+        return normals_step.among(self.window, self.others.usable(i))
+
+    def known(self, i: int) -> Known | None:
+        """What all normals but ``i`` vary by; None when they are too few or share no window."""
+        if len(self.others) < MIN_NORMALS or not self.others.usable(i).any():
+            return None
+        return Known(self.others.learned(i), self.among_usable(i), len(self.others))
 
 
 def leave_one_out(
@@ -434,14 +472,17 @@ def leave_one_out(
     sexes = threads.each(by_others, each, threads=workers)
     plain = Left(bins, reference, [names[k] for k in factors.used], observed, expected, sexes,
                  WAVES.empty(), workers)  # fmt: skip
-    grid, summed = plain.together(table)
+    together = plain.together(table)
 
     def take_out(i: int) -> None:
-        waves = waves_of(plain.others(summed, i), grid, most=most)
-        expected[i] = without_waves(plain.profile(i), waves)[0]["expected"]
+        expected[i], _ = with_waves(
+            observed[i].astype(float), expected[i].astype(float),
+            waves_of_others(together.others, i, together.grid, most=most),
+            autosomal=reference.autosomal, window=together.among_usable(i),
+        )  # fmt: skip
 
     threads.each(take_out, each, threads=workers)
-    return replace(plain, waves=waves_of(summed, grid, most=most).frame())
+    return replace(plain, waves=waves_of(together.summed, together.grid, most=most).frame())
 
 
 # Dispersion ------------------------------------------------------------------------------------
@@ -507,19 +548,22 @@ def noise_of(profile: pd.DataFrame) -> Noise:
 def _excess_by_size(used: Used, own: OwnExcess) -> BySize:
     steps: list[tuple[int, float | None]] = []
     while len(steps) < 2 or steps[-1][0] != steps[-2][0]:
-        observed, expected = used.sums(atoms=2 ** len(steps))
-        n = len(expected)
-        full = n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS
-        steps.append((n, _excess(observed / expected, expected) if full else None))
+        size = 2 ** len(steps)
+        observed, expected = used.sums(atoms=size)
+        n, excess = len(expected), None
+        if n >= MIN_CHROMOSOMES and median(expected) >= MIN_FRAGMENTS:
+            counting = used.counting(atoms=size)
+            excess = _excess(observed / expected, expected, counting=counting)
+        steps.append((n, excess))
     known = any(excess is not None for _, excess in steps)
     return BySize(steps, None if known else own.dispersion)
 
 
-def _excess(ratio: Array, expected: Array) -> float:
-    """Variance of the ratios of windows beyond counting."""
+def _excess(ratio: Array, expected: Array, *, counting: float) -> float:
+    """Variance of the ratios of windows beyond counting, which typically adds so much."""
     if len(ratio) < MIN_WINDOWS:
         return float(np.mean((ratio - 1) ** 2 - 1 / expected))
-    return mad_sd(ratio) ** 2 - median(1 / expected)
+    return mad_sd(ratio) ** 2 - counting
 
 
 def _largest(found: Sequence[Dispersion]) -> Dispersion:
@@ -543,15 +587,13 @@ class _Check:
 
 
 def _checks(
-    left: Left, noise: Sequence[Noise], common: tuple[Grid, Summed], dispersion: Dispersion,
+    left: Left, noise: Sequence[Noise], common: Together, dispersion: Dispersion,
     settings: FractionSettings,
 ) -> dict[str, _Check]:  # fmt: skip
     """The check of each normal by its name; common : all of them on common windows."""
-    grid, summed = common
 
     def check(i: int) -> _Check:
-        return _check(left.profile(i), noise[i], dispersion, settings,
-                      normals=(grid, left.others(summed, i)))  # fmt: skip
+        return _check(left.profile(i), noise[i], dispersion, settings, others=common.known(i))
 
     found = threads.each(check, range(len(left.names)), threads=left.workers)
     return dict(zip(left.names, found, strict=True))
@@ -559,17 +601,17 @@ def _checks(
 
 def _check(
     profile: pd.DataFrame, noise: Noise, dispersion: Dispersion, settings: FractionSettings, *,
-    normals: tuple[Grid, Summed],
+    others: Known | None,
 ) -> _Check:  # fmt: skip
     """Regional noise of a normal and the tumor fraction it is given, panel without it."""
     noisier = noise.own.beside(dispersion)
-    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, normals=normals)
+    found, p_value = _fraction_of(profile, dispersion=noisier, settings=settings, others=others)
     return _Check(noise.regional, found, p_value, noisier)
 
 
 def _fraction_of(
     profile: pd.DataFrame, *, dispersion: Dispersion, settings: FractionSettings,
-    normals: tuple[Grid, Summed],
+    others: Known | None,
 ) -> tuple[float, float]:  # fmt: skip
     """The fraction that a normal is given and its p-value, of few simulated genomes first: where
     many of them reach its score, more would not make it an outlier (Besag & Clifford 1991)."""
@@ -579,7 +621,7 @@ def _fraction_of(
     if large is None:
         return float("nan"), float("nan")
     seen = evidence.evidence_of(large, dispersion=dispersion, breakpoints=settings.breakpoints)
-    noise = healthy_noise(profile, large, dispersion=dispersion, normals=normals)
+    noise = noise_by(others, profile, large, dispersion=dispersion)
     arms = detection.arms_of(seen, noise)
     score, found = detection.detection_score(seen, arms, settings=settings)
     p_value = 0.0

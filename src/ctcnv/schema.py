@@ -11,6 +11,7 @@ from __future__ import annotations
 from ctcnv.sequences import AUTOSOMES as AUTOSOMES
 from ctcnv.sequences import CHROMOSOMES as CHROMOSOMES
 from ctcnv.sequences import SEX_CHROMOSOMES as SEX_CHROMOSOMES
+from ctcnv.sequences import autosomal as autosomal
 from ctcnv.sequences import chrom_key as chrom_key
 from ctcnv.sequences import chrom_keys as chrom_keys
 from ctcnv.sequences import is_autosome as is_autosome

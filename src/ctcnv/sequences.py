@@ -39,8 +39,12 @@ def numbered(chrom: pd.Series | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def is_autosome(chrom: pd.Series | np.ndarray) -> np.ndarray:
     """Which rows lie on chromosomes 1 to 22, for names with or without ``chr``."""
     codes, names = numbered(chrom)
-    wanted = [chrom_key(str(name)) in AUTOSOMES for name in names]
-    return np.asarray(np.array([*wanted, False])[codes])  # the last is for code -1: missing
+    return np.asarray(autosomal(names)[codes])
+
+
+def autosomal(names: np.ndarray) -> np.ndarray:
+    """Which of the names are autosomes, and False for the number -1 of none, (names + 1,)."""
+    return np.array([*(chrom_key(str(name)) in AUTOSOMES for name in names), False])
 
 
 def sequence_names(values: pd.Series) -> pd.Series:

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctcnv.genome import arm_starts
-from ctcnv.normals import Grid, Summed, sums, window_of
+from ctcnv.normals import Grid, Summed, sums_of, window_of
 from ctcnv.robust import MAD_TO_SD, mad_sd, median
 from ctcnv.schema import WAVES, is_autosome
 
@@ -81,11 +81,25 @@ def learned(deviation: Array, expected: Array) -> Covariance:
     z = deviation - deviation.mean(axis=0)
     counting = 1 / expected
     total = np.sum(z**2, axis=0) / (m - 1) - counting.mean(axis=0)
-    power, vectors = np.linalg.eigh((z @ z.T - np.diag(counting.sum(axis=1))) / (m - 1))
-    clear = power > max(power[-1], 0.0) * LEAST_POWER
-    directions = z.T @ vectors[:, clear]
-    directions /= np.sqrt(np.sum(directions**2, axis=0))
-    axes = directions * np.sqrt(power[clear])
+    power, vectors = _directions(z @ z.T, counting.sum(axis=1))
+    return _covariance(z.T @ vectors, power, total)
+
+
+def _directions(
+    products: Array, counting: Array, *, most: int | None = None
+) -> tuple[Array, Array]:
+    """Variance along each direction and what it is of the normals, (k,) and (normals, k), from the
+    products of their deviations from the mean, less what counting adds to each one's own."""
+    power, vectors = np.linalg.eigh((products - np.diag(counting)) / (len(products) - 1))
+    clear = np.flatnonzero(power > max(power[-1], 0.0) * LEAST_POWER)
+    if most is not None:
+        clear = clear[max(len(clear) - most, 0) :]
+    return power[clear], vectors[:, clear]
+
+
+def _covariance(directions: Array, power: Array, total: Array) -> Covariance:
+    """From directions of any length, (n, k), the variance along each and of each window, (n,)."""
+    axes = directions * np.sqrt(power / np.sum(directions**2, axis=0))
     rest = total - np.sum(axes**2, axis=1)
     typical = max(float(rest.mean()), LEAST_VARIANCE)
     return Covariance(np.maximum((np.maximum(rest, 0.0) + typical) / 2, LEAST_VARIANCE), axes)
@@ -93,14 +107,66 @@ def learned(deviation: Array, expected: Array) -> Covariance:
 
 def usable(libraries: Summed) -> Mask:
     """Windows on which every library, (libraries, n), has enough of its typical expectation."""
-    expected = np.where(libraries.expected > 0, libraries.expected, np.nan)
-    known = np.isfinite(expected).any(axis=1)
-    if not known.all():
-        return np.zeros(expected.shape[1], dtype=bool)
-    # nanmedian goes row by row; mostly there is no window without any expectation
-    middle = np.median if np.isfinite(expected).all() else np.nanmedian
-    typical = middle(expected, axis=1, keepdims=True)
-    return np.asarray((libraries.expected >= LEAST_EXPECTED * typical).all(axis=0))
+    return np.asarray(enough(libraries).all(axis=0))
+
+
+def enough(libraries: Summed) -> Mask:
+    """Where each library has enough of its typical expectation, (libraries, n)."""
+    typical = np.full((len(libraries.expected), 1), np.inf)
+    for i, expected in enumerate(libraries.expected):
+        known = expected[(expected > 0) & np.isfinite(expected)]
+        if len(known):
+            typical[i] = median(known)
+    return np.asarray(libraries.expected >= LEAST_EXPECTED * typical)
+
+
+class Others:
+    """Normals on windows, (normals, n), and what all but one of them vary by.
+
+    Sums and products of the deviations are made once; of each normal its part is taken away again.
+    """
+
+    def __init__(self, normals: Summed) -> None:
+        self._enough = enough(normals)
+        self._lacking = np.sum(~self._enough, axis=0)
+        # a window that two normals lack is lacking whoever is left out
+        self._place = np.flatnonzero(self._lacking <= 1)
+        seen, known = normals.subset(self._place), self._enough[:, self._place]
+        self._deviation = np.where(known, seen.deviation, 0.0)
+        self._counting = 1 / np.where(known, seen.expected, np.inf)
+        self._products = self._deviation @ self._deviation.T
+        self._counted = self._counting.sum(axis=1)
+        self._sum, self._square, self._counts = (
+            one.sum(axis=0) for one in (self._deviation, self._deviation**2, self._counting)
+        )
+
+    def __len__(self) -> int:
+        """How many are left when one is left out."""
+        return len(self._products) - 1
+
+    def usable(self, i: int) -> Mask:
+        """``usable`` for all but normal ``i``, (n,)."""
+        return np.asarray(self._lacking == ~self._enough[i])
+
+    def learned(self, i: int, *, most: int | None = None) -> Covariance:
+        """``learned`` of all but normal ``i``, two or more, on the windows usable for them; most :
+        the strongest axes only."""
+        m, deviation = len(self), self._deviation[i]
+        use = self.usable(i)[self._place]
+        out = self._deviation[:, ~use]
+        counted = self._counted - self._counting[:, ~use].sum(axis=1)
+        rest = np.arange(m + 1) != i
+        products = (self._products - out @ out.T)[np.ix_(rest, rest)]
+        mean = products.mean(axis=0)
+        products += mean.mean() - mean - mean[:, None]  # of deviations from their mean
+        power, vectors = _directions(products, counted[rest], most=most)
+        of_all = np.zeros((m + 1, len(power)))
+        of_all[rest] = vectors
+        centre = (self._sum - deviation) / m
+        z = self._deviation.T @ of_all - centre[:, None] * vectors.sum(axis=0)
+        total = (self._square - deviation**2 - m * centre**2) / (m - 1)
+        total -= (self._counts - self._counting[i]) / m
+        return _covariance(z[use], power, total[use])
 
 
 # Waves -------------------------------------------------------------------------------------------
@@ -155,10 +221,23 @@ def waves_of(normals: Summed, grid: Grid, *, most: int) -> Waves:
     normals."""
     inside = usable(normals)
     if len(normals.expected) < MIN_NORMALS or most == 0 or not inside.any():
-        return Waves(grid.subset(np.zeros(len(grid), dtype=bool)), np.zeros((0, 0)))
+        return no_waves(grid)
     seen = normals.subset(inside)
     axes = learned(seen.deviation, seen.expected).axes[:, ::-1][:, :most]
     return Waves(grid.subset(inside), axes)
+
+
+def waves_of_others(others: Others, i: int, grid: Grid, *, most: int) -> Waves:
+    """``waves_of`` all normals but ``i``."""
+    inside = others.usable(i)
+    if len(others) < MIN_NORMALS or most == 0 or not inside.any():
+        return no_waves(grid)
+    return Waves(grid.subset(inside), others.learned(i, most=most).axes[:, ::-1])
+
+
+def no_waves(grid: Grid) -> Waves:
+    """What is taken out of a library where no wave is known."""
+    return Waves(grid.subset(np.zeros(len(grid), dtype=bool)), np.zeros((0, 0)))
 
 
 def without_waves(profile: pd.DataFrame, waves: Waves) -> tuple[pd.DataFrame, float]:
@@ -166,18 +245,32 @@ def without_waves(profile: pd.DataFrame, waves: Waves) -> tuple[pd.DataFrame, fl
 
     Only autosomes change; their expectation keeps its sum.
     """
-    expected = profile["expected"].to_numpy(dtype=float)
-    inside = np.flatnonzero(np.isfinite(expected) & is_autosome(profile["chrom"]))
-    if waves.axes.shape[1] == 0 or len(inside) == 0:
+    if waves.axes.shape[1] == 0:
         return profile, 0.0
-    window = window_of(profile, waves.grid)
-    library = sums(profile, window, len(waves.grid))
+    changed, sd = with_waves(
+        profile["observed"].to_numpy(dtype=float), profile["expected"].to_numpy(dtype=float),
+        waves, autosomal=is_autosome(profile["chrom"]), window=window_of(profile, waves.grid),
+    )  # fmt: skip
+    return profile.assign(expected=changed), sd
+
+
+def with_waves(
+    observed: Array, expected: Array, waves: Waves, *, autosomal: Mask, window: Ints
+) -> tuple[Array, float]:
+    """The expectation of a library with its waves, and their standard deviation, see
+    ``without_waves``; observed, expected, autosomal : (atoms,); window : of the waves, in which
+    each atom lies, -1 outside."""
+    inside = np.flatnonzero(np.isfinite(expected) & autosomal)
+    if waves.axes.shape[1] == 0 or len(inside) == 0:
+        return expected, 0.0
+    atoms, seen, wanted = sums_of(window, len(waves.grid), observed, expected)
+    library = Summed(atoms[None], seen[None], wanted[None])
     deviation = waves.axes @ amplitudes(library, waves)
     # the last is for -1: an atom in no window
     factor = np.append(np.clip(1 + deviation, 1 / LARGEST, LARGEST), 1.0)[window[inside]]
     before, changed = expected[inside], expected.copy()
     changed[inside] = before * (factor * (before.sum() / (before * factor).sum()))
-    return profile.assign(expected=changed), float(np.std(deviation))
+    return changed, float(np.std(deviation))
 
 
 def amplitudes(library: Summed, waves: Waves) -> Array:

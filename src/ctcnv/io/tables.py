@@ -31,6 +31,8 @@ from ctcnv import __version__
 from ctcnv.io import decimals
 from ctcnv.schema import BINS, Column, Table
 
+Text = bytes | bytearray
+
 #: Rows that are written at once.
 ROWS = 50_000
 #: How each member of a gzip file begins, and how many times its size the data of one can be.
@@ -234,9 +236,38 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
     data = path.read_bytes()
     digest = hashlib.sha256(data).hexdigest()
     raw = _inflated(path, data)
-    meta, body = _split(raw)
+    meta, begin = _split(raw)
     _check_tag(path, meta, table)
-    _check_cells(path, raw, body.tell())
+    if only is not None:
+        columns = tuple(column for column in table.columns if column.name in only)
+        table = dataclasses.replace(table, columns=columns)
+    frame = _whole_column(raw, begin, table)
+    if frame is None:
+        frame = _parsed(path, raw, begin, table, only=only)
+    checked = table.check(frame, source=str(path))
+    table.require_sense(checked, source=str(path))
+    return Stored(checked, meta, digest, path)
+
+
+def _whole_column(raw: Text, begin: int, table: Table) -> pd.DataFrame | None:
+    """A table of one column, whole numbers, in a fifth of the time; None where it is another or
+    does not look as expected."""
+    if [column.kind for column in table.columns] != ["int"]:
+        return None
+    from ctcnv.io import wholes  # what compiles it takes a second to load
+
+    [name] = table.names
+    values = wholes.column(raw, begin, name)
+    return None if values is None else pd.DataFrame({name: values})
+
+
+def _parsed(
+    path: Path, raw: Text, begin: int, table: Table, *, only: Sequence[str] | None
+) -> pd.DataFrame:
+    """The columns of a table as they stand in the file."""
+    _check_cells(path, raw, begin)
+    body = io.BytesIO(raw)
+    body.seek(begin)
     try:
         frame = pd.read_csv(
             body,
@@ -258,12 +289,7 @@ def read(path: Path, table: Table, *, only: Sequence[str] | None = None) -> Stor
         for column in table.columns:
             if column.kind == "text" and column.name in frame:
                 frame[column.name] = frame[column.name].map(_uttered, na_action="ignore")
-    if only is not None:
-        columns = tuple(column for column in table.columns if column.name in only)
-        table = dataclasses.replace(table, columns=columns)
-    checked = table.check(frame, source=str(path))
-    table.require_sense(checked, source=str(path))
-    return Stored(checked, meta, digest, path)
+    return frame
 
 
 def preamble(path: Path) -> dict[str, str]:
@@ -284,39 +310,42 @@ def preamble(path: Path) -> dict[str, str]:
     return meta
 
 
-def _split(raw: bytes) -> tuple[dict[str, str], io.BytesIO]:
-    """The preamble of a table, and the table read up to its header."""
+def _split(raw: Text) -> tuple[dict[str, str], int]:
+    """The preamble of a table, and where its header begins."""
     meta: dict[str, str] = {}
-    body = io.BytesIO(raw)
-    while raw.startswith(b"##", body.tell()):
-        key, _, value = body.readline().decode().removeprefix("##").rstrip("\n").partition("=")
+    begin = 0
+    while raw.startswith(b"##", begin):
+        end = raw.find(b"\n", begin) + 1 or len(raw)
+        key, _, value = raw[begin:end].decode().removeprefix("##").rstrip("\n").partition("=")
         meta[key] = value
-    return meta, body
+        begin = end
+    return meta, begin
 
 
-def _inflated(path: Path, data: bytes) -> bytes:
+def _inflated(path: Path, data: bytes) -> Text:
     """The bytes of a table, which are text."""
     try:
-        if data[:2] == GZIP[:2]:
-            data = _one_member(data) or gzip.decompress(data)
-        data.decode()
+        packed = data[:2] == GZIP[:2]
+        text = (_one_member(data) or gzip.decompress(data)) if packed else data
+        if not text.isascii():
+            text.decode()
     except (EOFError, gzip.BadGzipFile, zlib.error, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: damaged ({error}); make it again") from None
-    return data
+    return text
 
 
-def _one_member(data: bytes) -> bytes | None:
+def _one_member(data: bytes) -> bytearray | None:
     """The data of a gzip file that can hold no second member, as this module writes them, in half
     of the time; None for another, and for one that is damaged."""
     length = int.from_bytes(data[-4:], "little")
     if data.find(GZIP, 1) >= 0 or not 0 < length <= MOST_INFLATED * len(data):
         return None
     with contextlib.suppress(deflate.DeflateError):
-        return bytes(deflate.gzip_decompress(data, length))
+        return deflate.gzip_decompress(data, length)
     return None
 
 
-def _check_cells(path: Path, raw: bytes, start: int) -> None:
+def _check_cells(path: Path, raw: Text, start: int) -> None:
     """Refuse a table with a row of more or fewer cells than its header: pandas would shift it."""
     marks = raw[start:].rstrip(b"\n").translate(None, NO_MARKS) + b"\n"
     row = marks[: marks.index(b"\n") + 1]
