@@ -67,7 +67,7 @@ def test_mantel_haenszel_by_hand() -> None:
 def test_a_stratum_of_one_outcome_says_nothing() -> None:
     with_it = clinic.odds(*expand((8, 6, 1, 10), (3, 9, 2, 7), (0, 5, 0, 5)))
     without = clinic.odds(*expand((8, 6, 1, 10), (3, 9, 2, 7)))
-    assert with_it == without
+    assert str(with_it) == str(without)  # what is not known is not equal to itself
 
 
 def test_odds_without_contrast_have_a_reason_and_no_number() -> None:
@@ -268,7 +268,7 @@ def test_an_area_has_an_interval_and_the_same_one_again() -> None:
     found = [
         clinic.auc(score, outcome, resamples=300, rng=np.random.default_rng(1)) for _ in range(2)
     ]
-    assert found[0] == found[1]
+    assert str(found[0]) == str(found[1])
     assert 0.2 < found[0].low < found[0].value < found[0].high <= 1
 
 

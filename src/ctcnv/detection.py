@@ -9,6 +9,7 @@ gives the p-value, the limit of blank and the limit of detection.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +28,8 @@ Ints = NDArray[np.int64]
 SCORE_WINDOWS = 300
 #: Fractions at which the score looks for a tumor.
 SCORE_FRACTIONS = np.geomspace(0.002, 0.5, 18)
-#: Highest copy state of the score; at the small fractions where it matters it is never reached.
-SCORE_COPIES = 4
+#: Copy states of the score; at the small fractions where it matters the highest is never reached.
+SCORE_STATES = np.arange(5.0)
 #: The typical variance of an arm weighs like so many normals beside the arm's own.
 PRIOR_NORMALS = 10.0
 #: Simulated tumors behind each trial value of the limit of detection.
@@ -90,21 +91,27 @@ def detection_score(
 
     The two kinds of tumors, of ``arm_likelihood`` and of ``copystates``, have half the weight each.
     """
-    copies = np.arange(SCORE_COPIES + 1.0)
-    ploidy = np.full(len(SCORE_FRACTIONS), 2.0)
-    prior = state_prior(copies, base=ploidy, decay=settings.step_decay,
-                        no_copy_weight=settings.no_copy_weight)  # fmt: skip
     broken = log_likelihoods(
-        seen, SCORE_FRACTIONS, ploidy, copies=copies,
+        seen, SCORE_FRACTIONS, np.full(len(SCORE_FRACTIONS), 2.0), copies=SCORE_STATES,
         change=changes(seen, breakpoints=settings.breakpoints,
                        centromere=settings.centromere_change),
-        prior=prior[None], tail_df=settings.tail_df,
+        prior=_score_prior(len(SCORE_FRACTIONS), settings.step_decay, settings.no_copy_weight),
+        tail_df=settings.tail_df,
     )[0]  # fmt: skip
     whole = arm_likelihood(arms.deviation(seen.ratio), arms.variance, altered=settings.lod_altered)
     relative = np.logaddexp(broken, whole) - np.log(2)
     best = int(np.argmax(relative))
     score = float(relative[best])
     return score, float(SCORE_FRACTIONS[best]) if score > 0 else 0.0
+
+
+@lru_cache
+def _score_prior(n_fractions: int, step_decay: float, no_copy_weight: float) -> Array:
+    """Of the states of a diploid tumor, (1, fractions, states): the same for every genome."""
+    diploid = np.full(n_fractions, 2.0)
+    prior = state_prior(SCORE_STATES, base=diploid, decay=step_decay,
+                        no_copy_weight=no_copy_weight)  # fmt: skip
+    return prior[None]
 
 
 def arm_likelihood(deviation: Array, variance: Array, *, altered: float) -> Array:

@@ -4,6 +4,7 @@ change."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,7 @@ def evidence_of(summed: Windows, *, dispersion: Dispersion, breakpoints: float) 
     return Evidence(summed.ratio, counting, tau2, first, arm, inflation)
 
 
+@lru_cache
 def tail_scale2(tail_df: int) -> float:
     """Squared scale of Student's t with the same quartiles as a normal of variance 1.
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import betainc, betaincc, ndtr, ndtri, xlog1py
+from scipy.special import betainc, ndtr, ndtri, xlog1py
 
 from ctcnv.dispersion import Dispersion
 from ctcnv.extents import GERMLINE, Chromosome, Explained, explain
@@ -496,18 +496,20 @@ def two_sided_p(observed: Array, expected: Array, tau2: Array) -> Array:
 
 def _tail(observed: Array, expected: Array, tau2: Array, *, upper: bool) -> Array:
     """P(X >= k) or P(X <= k) of the negative binomial of ``two_sided_p``, (n,)."""
+    if not upper:
+        return lower_tail(observed, expected, tau2)
     size = 1 / np.maximum(tau2, TAU2_FLOOR)
-    if upper:
-        q = expected / (size + expected)
-        return np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
-    # I_p(n, k + 1) = 1 - I_q(k + 1, n) with p = 1 - q, in a quarter of the time
-    return np.asarray(betainc(size, observed + 1, size / (size + expected)))
+    q = expected / (size + expected)
+    return np.where(observed > 0, betainc(np.maximum(observed, 1e-300), size, q), 1.0)
 
 
 def lower_tail(observed: Array | float, expected: Array, tau2: Array | float) -> Array:
-    """P(X <= k) of a negative binomial with mean E and variance E + tau2*E^2, broadcast."""
+    """P(X <= k) of a negative binomial with mean E and variance E + tau2*E^2, broadcast.
+
+    I_p(n, k + 1) with p = n/(n + E), which is 1 - I_q(k + 1, n) in a quarter of the time.
+    """
     size = 1 / np.maximum(tau2, TAU2_FLOOR)
-    return np.asarray(betaincc(np.asarray(observed) + 1, size, expected / (size + expected)))
+    return np.asarray(betainc(size, np.asarray(observed) + 1, size / (size + expected)))
 
 
 def squared_excess(extents: Sequence[Extents | None], *, dispersion: Dispersion) -> Array:

@@ -103,6 +103,7 @@ def main() -> None:
                 continue
             assert code == 0, "the run after a kill failed"
             break
+        assert kills, "it ended before the first kill: give a smaller --longest"
         left = list((hard / "results").rglob("*.part"))
         assert not left, left
         assert made(hard) == made(calm)
