@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import multiprocessing
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,6 +37,7 @@ from ctcnv.robust import difference_sd
 from ctcnv.schema import GENE_TABLE, chrom_key, is_autosome
 from tests.plasma import SETTINGS
 from validation.page import rate, shown
+from validation.parallel import mapped
 
 Floats = NDArray[np.float64]
 
@@ -170,10 +170,7 @@ def run(data: Path, *, limit: int | None = None, workers: int = WORKERS) -> pd.D
     bins, genes = reference(data)
     ratios = ratio_donors(data, bins)
     tasks = [(name, ratios, genes) for name in list(ratios.counts)[:limit]]
-    if workers == 1:
-        return pd.DataFrame([_judge(task) for task in tasks])
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        return pd.DataFrame(pool.map(_judge, tasks, chunksize=1))
+    return pd.DataFrame(mapped(_judge, tasks, workers=workers))
 
 
 def _judge(task: tuple[str, Ratios, pd.DataFrame]) -> dict[str, object]:

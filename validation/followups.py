@@ -11,7 +11,6 @@ with their mutations and without.
 from __future__ import annotations
 
 import logging
-import multiprocessing
 
 import numpy as np
 import pandas as pd
@@ -25,6 +24,7 @@ from validation import informed
 from validation.gene_grid import NOTHING, WORKERS, gene
 from validation.informed import DEPTHS, USE, World
 from validation.page import markdown, rate
+from validation.parallel import mapped
 
 Array = NDArray[np.float64]
 
@@ -45,12 +45,12 @@ PANELS = 6
 def run(*, tumors: int, seed: int) -> pd.DataFrame:
     """One row a follow-up of ``tumors`` for each depth and fraction: truth and result."""
     parts = [(tumors, seed, depth) for depth in DEPTHS]
-    with multiprocessing.Pool(min(WORKERS, len(parts))) as pool:
-        found = pool.starmap(_of_depth, parts)
+    found = mapped(_of_depth, parts, workers=min(WORKERS, len(parts)))
     return pd.DataFrame([row for rows in found for row in rows])
 
 
-def _of_depth(tumors: int, seed: int, depth: str) -> list[dict[str, object]]:
+def _of_depth(part: tuple[int, int, str]) -> list[dict[str, object]]:
+    tumors, seed, depth = part
     logging.getLogger("ctcnv").setLevel(logging.ERROR)
     rng = np.random.default_rng([seed, list(DEPTHS).index(depth)])
     worlds = [informed.world(rng) for _ in range(PANELS)]

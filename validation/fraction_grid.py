@@ -18,7 +18,6 @@ import argparse
 import functools
 import itertools
 import logging
-import multiprocessing
 import sys
 import time
 from collections.abc import Sequence
@@ -41,6 +40,7 @@ from ctcnv.synthetic import smooth_noise
 from tests import plasma
 from validation import limits, tumors
 from validation.page import rate
+from validation.parallel import mapped
 
 Floats = NDArray[np.float64]
 Libraries = tuple[normals.Grid, normals.Summed]
@@ -218,10 +218,7 @@ def _run(planned: pd.DataFrame, *, seed: int, workers: int) -> pd.DataFrame:
         panel(name)  # before the fork, so that it is built once
     tasks = [(dict(row), [seed, 1 + (row["set"] == "target"), i])
              for i, row in enumerate(planned.to_dict("records"))]  # fmt: skip
-    if workers == 1:
-        return pd.DataFrame([judge(task) for task in tasks])
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        return pd.DataFrame(pool.map(judge, tasks, chunksize=1))
+    return pd.DataFrame(mapped(judge, tasks, workers=workers))
 
 
 def judge(task: tuple[dict[str, object], list[int]]) -> dict[str, object]:

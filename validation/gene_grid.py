@@ -24,7 +24,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import multiprocessing
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -40,6 +39,7 @@ from ctcnv.simulate import WAVE_BP, Segment, Tumor, atom_ploidy, copies, random_
 from ctcnv.synthetic import smooth_noise
 from tests import plasma
 from validation import fraction_grid, limits, tumors
+from validation.parallel import mapped
 
 Floats = NDArray[np.float64]
 
@@ -389,7 +389,4 @@ def run(
     panel()
     if any(str(plan["set"]).endswith("whole") for plan, _ in tasks):
         fraction_grid.panel("laboratory")
-    if workers == 1:
-        return pd.DataFrame([judge(task) for task in tasks])
-    with multiprocessing.get_context("fork").Pool(workers) as pool:
-        return pd.DataFrame(pool.map(judge, tasks, chunksize=8))
+    return pd.DataFrame(mapped(judge, tasks, workers=workers, chunk=8))
