@@ -6,6 +6,7 @@ import html
 import re
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
@@ -241,6 +242,19 @@ def test_figures_of_one_patient_and_of_nothing_known_are_drawn() -> None:
         assert plots.render(figure, "svg").startswith(b"<?xml")
 
 
+def test_numbers_at_risk_are_those_followed_to_the_tick_or_longer() -> None:
+    people = patients().iloc[[0] * 6].assign(
+        pfs_days=[10.0, 20, 20, 30, 40, 40], pfs_event=[True, True, False, True, False, True]
+    )  # fmt: skip
+    label = np.array(["A", "A", "A", "B", "B", "B"], dtype=object)
+    group = outcome.Group("arm", label)
+    axes = draw.kaplan_meier(people, [group], schema.STATISTICS.empty(), of="pfs").axes[0]
+    assert axes.get_xticks().tolist() == [0, 10, 20, 30, 40]
+    of_a, of_b = ([3, 3, 2, 0, 0], [3, 3, 3, 3, 2])
+    shown = [text.get_text() for text in axes.texts if text.get_text().isdigit()]
+    assert shown == [str(n) for n in [*of_a, *of_b]]
+
+
 def test_a_fraction_that_is_not_detected_is_no_point() -> None:
     people = patients(CLINICAL)
     detected = int(((people["status"] == "detected") & people["fraction"].notna()).sum())
@@ -341,9 +355,27 @@ def test_a_patient_of_the_clinical_table_without_a_sample_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "clinical.tsv"
-    path.write_text("patient\tresponse\nP99\tPR\n")
+    known = next(iter(fakes.cases(atom_bp=5_000_000).values())).name
+    path.write_text(f"patient\tresponse\nP99\tPR\n{known}\tPR\n")
     assert run(command(tmp_path, "--clinical", str(path))) == 0
     assert "no sample of P99; left out, check the names" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "text"),
+    [("--clinical", "patient\tresponse\nP99\tPR\n"),
+     ("--treatments", "patient\tday\ttreatment\nP99\t0\tT\n")],
+)  # fmt: skip
+def test_a_table_of_which_no_patient_has_a_sample_is_refused(
+    flag: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "others.tsv"
+    path.write_text(text)
+    assert run(command(tmp_path, flag, str(path))) == 2
+    assert f"{path}: none of its 1 patients has a plasma sample, first 'P99'" in (
+        capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_wrong_clinical_table_is_one_line_and_writes_nothing(

@@ -157,3 +157,11 @@ def test_the_example_sheet_is_valid_but_for_its_files(repo_root: Path, schema: P
     path = repo_root / "config" / "samples.tsv"
     samples = sheet.read(path, schema=schema, look_for_files=False)
     sheet.require_plasma(samples, path)
+
+
+def test_names_of_which_none_is_a_patient_are_refused_and_some_are_enough() -> None:
+    path = Path("clinical.tsv")
+    with pytest.raises(ValueError, match="none of its 2 patients has a plasma sample, first '1'"):
+        sheet.require_shared(path, ["1", "2"], ["P1", "P2"])
+    sheet.require_shared(path, ["1", "P2"], ["P1", "P2"])
+    sheet.require_shared(path, [], ["P1"])

@@ -84,6 +84,13 @@ try:
         if config["treatments"]
         else None
     )
+    for key, table in (("clinical", outcomes), ("treatments", doses)):
+        if table is not None:
+            sheet.require_shared(
+                Path(config[key]),
+                table["patient"].tolist(),
+                samples.loc[samples["role"] == "plasma", "patient"].tolist(),
+            )
 except (ValueError, OSError) as error:
     raise WorkflowError(str(error)) from None
 

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     """Read, join, analyse, write."""
     from ctcnv import cohort, outcome, report, schema
     from ctcnv.cli import sample as shared
-    from ctcnv.io import clinical, tables, treatments, trials
+    from ctcnv.io import clinical, sheet, tables, treatments, trials
 
     use = settings(args, CohortSettings)
     qc = tables.read(args.qc, schema.QC)
@@ -90,6 +90,7 @@ def run(args: argparse.Namespace) -> None:
     given = None
     if args.clinical is not None:
         given = clinical.read(args.clinical)
+        sheet.require_shared(args.clinical, given["patient"].tolist(), list(tracks))
         inputs["clinical"] = tables.sha256_file(args.clinical)
         unseen = sorted(set(given["patient"].astype(str)) - set(tracks))
         if unseen:
@@ -98,6 +99,7 @@ def run(args: argparse.Namespace) -> None:
     doses = None
     if args.treatments is not None:
         doses = treatments.read(args.treatments)
+        sheet.require_shared(args.treatments, doses["patient"].tolist(), list(tracks))
         inputs["treatments"] = tables.sha256_file(args.treatments)
     people = cohort.patients(tracks, given, target_day=target_day, window_days=window_days)
     found = {}
@@ -183,7 +185,8 @@ def figures(
         if divided and outcome.at_risk(people, of)[2].any():
             drawn.append((
                 words,
-                "Kaplan-Meier curves with pointwise 95 % bands; a tick is a censored patient.",
+                "Kaplan-Meier curves with pointwise 95 % bands and numbers at risk; a tick is a "
+                "censored patient.",
                 draw.kaplan_meier(people, divided, statistics, of=of),
             ))  # fmt: skip
     if ((statistics["analysis"] == "roc") & statistics["estimate"].notna()).any():

@@ -7,7 +7,7 @@ that is, relative to the working directory.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,18 @@ def require_plasma(samples: pd.DataFrame, path: Path) -> None:
     """Refuse a sheet of normals only; ValueError says what to add."""
     if not (samples["role"] == "plasma").any():
         raise ValueError(f"{path}: no row has the role plasma; add a patient's samples")
+
+
+def require_shared(path: Path, named: Collection[str], patients: Collection[str]) -> None:
+    """Refuse a table of patients of whom none has a sample; ValueError names the first.
+
+    Names written in another way (``001`` and ``P001``) would silently leave all of it out.
+    """
+    if len(named) and not set(named) & set(patients):
+        raise ValueError(
+            f"{path}: none of its {len(set(named))} patients has a plasma sample, first "
+            f"{min(named)!r}; write the names as in the sample sheet ({min(patients)!r} is there)"
+        )
 
 
 def without_baseline(samples: pd.DataFrame) -> list[str]:

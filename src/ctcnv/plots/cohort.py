@@ -15,9 +15,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
+from numpy.typing import NDArray
 
 from ctcnv import clinic, display, outcome, palette
 from ctcnv.plots import STYLE
+
+Array = NDArray[np.float64]
 
 #: Height of a line of a forest plot, and of its frame, in inches.
 LINE, FRAME = 0.27, 0.9
@@ -390,12 +393,13 @@ def kaplan_meier(
     with matplotlib.rc_context(STYLE):
         columns = min(3, max(len(groups), 1))
         lines = -(-max(len(groups), 1) // columns)
-        figure = Figure(figsize=(3.7 * columns, 2.9 * lines), layout="constrained")
+        figure = Figure(figsize=(3.7 * columns, 3.2 * lines), layout="constrained")
         panels = np.atleast_1d(figure.subplots(lines, columns, squeeze=False)).ravel()
         for axes, group in zip(panels, groups, strict=False):
             time, event, given = outcome.at_risk(patients, of, group)
             used = given & group.known
-            for place, label in enumerate(sorted(set(group.labels[used].tolist()))):
+            labels = sorted(set(group.labels[used].tolist()))
+            for place, label in enumerate(labels):
                 inside = used & (group.labels == label)
                 curve, _ = clinic.survival(time[inside], event[inside])
                 colour = palette.GROUPS[place % len(palette.GROUPS)]
@@ -423,9 +427,30 @@ def kaplan_meier(
             axes.set_xlabel(f"days from {start}", fontsize=8)
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
             axes.legend(fontsize=7, frameon=False, loc="upper right")
+            _numbers_at_risk(axes, [time[used & (group.labels == label)] for label in labels])
         for axes in panels[len(groups) :]:
             axes.set_visible(False)
     return figure
+
+
+def _numbers_at_risk(axes: Axes, times: Sequence[Array]) -> None:
+    """How many patients of each group are followed up to a tick or longer, a line per group."""
+    axes.locator_params(axis="x", nbins=5)
+    low, high = axes.get_xlim()
+    ticks = [tick for tick in axes.get_xticks() if low <= tick <= high]
+    axes.set_xticks(ticks)
+    axes.set_xlim(low, high)
+    for place, time in enumerate(times):
+        for tick in ticks:
+            axes.annotate(
+                f"{np.sum(time >= tick)}", (tick, 0), xycoords=("data", "axes fraction"),
+                xytext=(0, -33 - 10 * place), textcoords="offset points", ha="center", va="top",
+                fontsize=7, color=palette.GROUPS[place % len(palette.GROUPS)],
+            )  # fmt: skip
+    if times:
+        axes.annotate("at risk", (0, 0), xycoords="axes fraction", xytext=(-13, -33),
+                      textcoords="offset points", ha="right", va="top", fontsize=7,
+                      color=palette.MUTED)  # fmt: skip
 
 
 def roc(patients: pd.DataFrame, statistics: pd.DataFrame) -> Figure:
