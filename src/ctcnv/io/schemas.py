@@ -19,6 +19,8 @@ Keys = tuple[str, ...]
 
 #: Letters of a wrong value that a message shows.
 LONGEST = 120
+#: What to do about a key that a config lacks: most are given in parts.
+COMPLETE = "; ctcnv's own config/config.yaml has it: name that file before yours"
 #: What a config holds at a key that it does not have.
 ABSENT = object()
 
@@ -62,9 +64,9 @@ def problems(
 
 
 def _problems(
-    validator: jsonschema.Draft202012Validator, instance: Mapping[str, Any]
+    validator: jsonschema.Draft202012Validator, instance: Mapping[str, Any], *, advice: str = ""
 ) -> Iterator[tuple[Keys, str]]:
-    """Where a value does not fit, and the line that says so."""
+    """Where a value does not fit, and the line that says so; ``advice`` is for a missing one."""
     errors = validator.iter_errors(instance)
     for error in sorted(errors, key=lambda error: [str(part) for part in error.absolute_path]):
         keys = tuple(str(part) for part in error.absolute_path)
@@ -77,7 +79,7 @@ def _problems(
             yield (*keys, unknown), f"{where} is unknown; known are {', '.join(known)}"
         elif error.validator == "required" and remedy is None:
             missing = next(name for name in error.validator_value if name not in error.instance)
-            yield (*keys, missing), f"{f'{key}.' if key else ''}{missing} is missing"
+            yield (*keys, missing), f"{f'{key}.' if key else ''}{missing} is missing{advice}"
         elif remedy is None:
             yield keys, f"{key} is {shown(error.instance)}; {_wanted(error)}"
         elif key:
@@ -133,7 +135,7 @@ def check_config(config: Mapping[str, Any], schema: Path, *, files: Sequence[Pat
 def _config_problems(
     config: Mapping[str, Any], validator: jsonschema.Draft202012Validator
 ) -> Iterator[tuple[Keys, str]]:
-    yield from _problems(validator, config)
+    yield from _problems(validator, config, advice=COMPLETE)
     for section, kind in SECTIONS.items():
         made = kind.from_mapping(config[section], source="config", together=False)
         for key, problem in made.problems().items():
