@@ -88,8 +88,8 @@ def cubic(row, place):
     return found[0]
 
 
-def made(seen, first, heat=1.0):
-    return step.blocks(seen, np.array(first), change_of(seen), tail_df=DF, heat=heat)
+def made(seen, first):
+    return step.blocks(seen, np.array(first), change_of(seen), tail_df=DF)
 
 
 @pytest.mark.parametrize("level", [0.15, 0.8, 1.0, 1.137, 1.3])
@@ -120,8 +120,10 @@ def test_no_tumor_has_the_likelihood_of_the_ratio_one():
 
 def test_heat_takes_the_likelihood_to_a_power():
     seen = stepped(noise=0.05)
-    cold, hot = made(seen, [0, 57]), made(seen, [0, 57], heat=9.0)
-    np.testing.assert_allclose(hot.log_density, cold.log_density / 9, atol=1e-9)
+    cold = made(seen, [0, 57])
+    hot = cold.heated(9.0)
+    np.testing.assert_allclose(hot.log_of_none(), cold.log_of_none() / 9)
+    np.testing.assert_allclose(hot.log_density.max(axis=0), 0)
 
 
 @given(st.floats(-3, 13), st.lists(st.floats(-2, 2), min_size=4, max_size=4))

@@ -116,8 +116,7 @@ SAMPLES = st.integers(1, 20).flatmap(
 @pytest.mark.parametrize("few", [0, 7])
 @given(SAMPLES, st.integers(1, 400))
 def test_quantiles_of_many_values_are_those_of_the_slow_twin(few, sample, times):
-    """Repeated, with ties, until only those near a quantile are sorted; or with one heavy value
-    that a sample may miss."""
+    """Repeated, with ties, until only those near a quantile are sorted; or with one heavy value."""
     values, weights = (np.repeat(one, times * robust.MANY // 400) for one in sample)
     weights[few : few + 1] *= 1 + 1e4 * few
     wanted = np.array([0.001, 0.025, 0.5, 0.975, 1.0])

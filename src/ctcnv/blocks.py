@@ -7,7 +7,7 @@ fraction, and the windows between two cuts enter the sum over copy-number paths 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,10 @@ class Blocks:
     step: float
     log_density: Array
 
+    def heated(self, heat: float) -> Blocks:
+        """The same with the likelihood to the power 1/heat."""
+        return replace(self, log_density=self.log_density / heat)
+
     def log_of_none(self) -> Array:
         """Log likelihood of the ratio 1 everywhere on each chromosome, (chromosomes,), up to the
         constant of ``log_density``."""
@@ -86,10 +90,8 @@ def break_chance(seen: Evidence, change: Array, *, tail_df: int) -> Array:
     return _break_chance(np.exp(log - log.max(axis=1, keepdims=True)), change)
 
 
-def blocks(
-    seen: Evidence, first: Ints, change: Array, *, tail_df: int, heat: float = 1.0
-) -> Blocks:
-    """The blocks that begin at the windows ``first``, with the likelihood to the power 1/heat.
+def blocks(seen: Evidence, first: Ints, change: Array, *, tail_df: int) -> Blocks:
+    """The blocks that begin at the windows ``first``.
 
     change : (n,) as for ``cuts``.
     """
@@ -101,7 +103,7 @@ def blocks(
     each = log_densities(seen.ratio, seen.counting, seen.tau2, level**2,
                          seen.inflation * tail_scale2(tail_df), np.zeros(len(seen.ratio)),
                          tail_df)  # fmt: skip
-    table = np.ascontiguousarray(np.add.reduceat(each, first, axis=0).T) / heat
+    table = np.ascontiguousarray(np.add.reduceat(each, first, axis=0).T)
     table -= table.max(axis=0)
     chrom = np.cumsum(seen.first)[first] - 1
     return Blocks(change[first], chrom, float(low), step, table)

@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ctcnv.blocks import blocks, cuts
+from ctcnv.compiled import compiled
 from ctcnv.copystates import COARSE_PARTS, PARTS, changes
 from ctcnv.evidence import Evidence
 from ctcnv.mixture import MIN_FRACTION
@@ -165,11 +166,11 @@ def posterior_surface(seen: Evidence, *, settings: FractionSettings) -> Posterio
     sd = level_sd(seen)
     share = shares(int(seen.first.sum()), settings=settings)
     grid = first_grid(settings=settings)
+    joined = blocks(seen, first, change, tail_df=settings.tail_df)
     rounds = max(1, int(np.ceil(np.log2(LEVEL_STEP / sd))))
     for heat in 2.0 ** np.arange(rounds, -1, -1):
-        joined = blocks(seen, first, change, tail_df=settings.tail_df, heat=heat**2)
         counted = share if heat == 1 else share[: 1 + SEARCH_DRAWS]
-        relative = log_evidence(joined, grid.fraction, grid.ploidy, share=counted,
+        relative = log_evidence(joined.heated(heat**2), grid.fraction, grid.ploidy, share=counted,
                                 settings=settings,
                                 parts=COARSE_PARTS if heat >= COARSE_HEAT else PARTS)  # fmt: skip
         logs = relative - np.log(grid.fraction) + grid.log_area
@@ -250,17 +251,29 @@ def solutions(posterior: Posterior) -> pd.DataFrame:
 def _basins(posterior: Posterior) -> NDArray[np.int_]:
     """For each cell the index of the mode that steepest ascent over touching cells leads to."""
     grid = posterior.grid
-    s, p, ds, dp = grid.step, grid.ploidy, grid.half_step, grid.half_ploidy
     density = posterior.probability / np.exp(grid.log_area)
-    to = np.arange(len(s))
-    for i in range(len(s)):
-        near = (np.abs(s - s[i]) <= (ds + ds[i]) * TOUCH) & (
-            np.abs(p - p[i]) <= (dp + dp[i]) * TOUCH
-        )
-        inside = np.flatnonzero(near)
-        to[i] = inside[np.argmax(density[inside])]
+    to = _steepest(grid.step, grid.ploidy, grid.half_step, grid.half_ploidy, density)
     while True:
         further = to[to]
         if np.array_equal(further, to):
             return to
         to = further
+
+
+@compiled
+def _steepest(
+    step: Array, ploidy: Array, half_step: Array, half_ploidy: Array, density: Array
+) -> NDArray[np.int_]:
+    """For each cell the densest of those that touch it, itself among them."""
+    to = np.arange(len(step))
+    for i in range(len(step)):
+        best = -np.inf
+        for k in range(len(step)):
+            if (
+                density[k] > best
+                and abs(step[k] - step[i]) <= (half_step[k] + half_step[i]) * TOUCH
+                and abs(ploidy[k] - ploidy[i]) <= (half_ploidy[k] + half_ploidy[i]) * TOUCH
+            ):
+                best = density[k]
+                to[i] = k
+    return to
