@@ -111,9 +111,7 @@ def test_a_site_names_its_memory_and_parallel_environment(site: Site) -> None:
     site.answers("qsub", "17")
     site.environment["CTCNV_SUBMIT"] = "-l mem_free={slot_mb}M -pe threaded {threads}"
     site.submit(PON)
-    assert site.words("qsub").endswith(
-        "-l h_rt=3660 -pe smp 2 -l mem_free=1520M -pe threaded 2"
-    )
+    assert site.words("qsub").endswith("-l h_rt=3660 -pe smp 2 -l mem_free=1520M -pe threaded 2")
     assert "h_vmem" not in site.words("qsub")
 
 

@@ -3,8 +3,8 @@
     with GridEngine(Path("/tmp/x")) as cluster:
         subprocess.run(["qhost"], env=cluster.environment)
 
-Everything lies in one folder; nothing of the machine is changed, and a Grid Engine of its own is not
-touched: this one has other ports and another SGE_ROOT.
+Everything lies in one folder; nothing of the machine is changed. A Grid Engine of its own stays as
+it is: this one has other ports and another SGE_ROOT.
 """
 
 from __future__ import annotations
@@ -170,6 +170,6 @@ class GridEngine:
         for number in numbers:
             try:
                 until(lambda number=number: not Path(f"/proc/{number}").exists(), 20)
-            except Exception:  # noqa: BLE001 - whatever it says, the daemon has to go
+            except Exception:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(number, signal.SIGKILL)

@@ -18,9 +18,7 @@ import pytest
 
 from tests.slurm.cluster import until
 from tests.slurm.grid import GridEngine, missing
-from tests.slurm.test_slurm import (
-    ROOT, assert_done, cohort, ended, environment, folder, said, start,
-)  # fmt: skip
+from tests.slurm.test_slurm import ROOT, assert_done, cohort, ended, folder, said, start
 
 __all__ = ["cohort", "folder"]  # fixtures, of another cluster
 pytestmark = [
