@@ -101,9 +101,9 @@ def test_a_job_is_submitted_with_what_it_asks_for(
     environment = (site.folder / f"{command}.env").read_text()
     assert "\nOPENBLAS_NUM_THREADS=2\n" in f"\n{environment}"
     # a site's own words come last, and may name what the job asks for
-    site.environment["CTCNV_SUBMIT"] = "-q long -P 'a lab' -x {threads}:{mem_mb}"
+    site.environment["CTCNV_SUBMIT"] = "-q long -P 'a lab' -x {threads}:{mem_mb}:{select}"
     site.submit(PON)
-    assert site.words(command).endswith(" -q long -P 'a lab' -x 2:3040")
+    assert site.words(command).endswith(" -q long -P 'a lab' -x '2:3040:{select}'")
 
 
 @pytest.mark.parametrize("site", ["sge"], indirect=True)
