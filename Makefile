@@ -20,7 +20,7 @@ check: develop  ## style, types, workflow lint; what .ci/run asks for besides th
 	$(PY) -m snakemake --lint $(LAID_OVER)
 	@! grep -n '://' requirements.lock requirements-dev.lock || { echo 'a lock names a host'; exit 1; }
 	@! command -v shellcheck >/dev/null || shellcheck ctcnv .ci/run tests/slurm/install \
-		profiles/slurm/bin/sacct profiles/cluster-generic/status profiles/cluster-generic/cancel
+		tests/slurm/install-sge profiles/slurm/bin/sacct profiles/cluster-generic/status profiles/cluster-generic/cancel
 
 .PHONY: format
 format: develop  ## write the code as `make check` wants it
@@ -45,6 +45,11 @@ quick:  ## the tests that take seconds
 test-slurm: develop  ## the workflow on a real Slurm with what happens there (root, Debian; half an hour)
 	tests/slurm/install
 	CTCNV_SLURM=all ./ctcnv test tests/slurm
+
+.PHONY: test-sge
+test-sge: develop  ## the workflow on a real Grid Engine (root, Debian; ten minutes)
+	tests/slurm/install-sge
+	CTCNV_SGE=all ./ctcnv test tests/slurm/test_sge.py
 
 .PHONY: scale
 scale: develop  ## docs/cluster.md: what planning costs for 100, 1,000 and 10,000 samples

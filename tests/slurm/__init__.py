@@ -1,1 +1,1 @@
-"""The workflow on a real Slurm that is started for the test: two nodes on this machine."""
+"""The workflow on a real Slurm, and on a Grid Engine, that are started for the test."""
