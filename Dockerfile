@@ -14,7 +14,7 @@ RUN ln -s /opt/ctcnv/src/ctcnv "$(python -c 'import site; print(site.getsitepack
 
 # Where Snakemake, numba and Matplotlib keep what they made, also with `docker run --user`. With
 # Apptainer it stays the user's own home, and packages in there must not stand before these.
-ENV HOME=/tmp USER=ctcnv PYTHONNOUSERSITE=1
+ENV HOME=/tmp USERNAME=ctcnv PYTHONNOUSERSITE=1
 # `docker stop` is Ctrl-C: after SIGTERM the jobs that run would be waited for, and killed after 10 s.
 STOPSIGNAL SIGINT
 WORKDIR /data
