@@ -220,12 +220,21 @@ def test_a_python_that_a_job_would_not_find_is_refused_on_a_cluster(repo_root: P
     workflow.check_python(local, python)
 
 
-def test_a_user_without_a_home_plans_with_caches_in_the_folder(small: Path) -> None:
+def test_what_the_image_holds_plans_for_a_user_without_a_home(repo_root: Path, small: Path) -> None:
     Path("n.tsv").write_text("chrom\tstart\tend\tcount\n")
+    Path("image").mkdir()
+    without = shutil.ignore_patterns("__pycache__")
+    for line in (repo_root / ".dockerignore").read_text().splitlines():
+        name = line.removeprefix("!")
+        if name != line and (repo_root / name).is_dir():
+            shutil.copytree(repo_root / name, Path("image") / name, ignore=without)
+        elif name != line:
+            shutil.copy(repo_root / name, "image")
     environment = {k: v for k, v in ENVIRONMENT.items() if not k.startswith(("XDG_", "MPL"))}
     done = subprocess.run(
         [sys.executable, "-m", "ctcnv", "run", "--config", "config.yaml", "-n"],
-        env={**environment, "HOME": os.devnull}, capture_output=True, text=True, check=False,
+        env={**environment, "PYTHONPATH": "image/src", "HOME": os.devnull},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert (small / workflow.CACHES / "snakemake").is_dir()
