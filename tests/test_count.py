@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
+import os
 import shutil
 import struct
 import subprocess
 import sys
 import threading
 import tracemalloc
-import types
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ import pandas as pd
 import pysam
 import pytest
 
-from ctcnv import compiled as compiled_module
 from ctcnv import count
 from ctcnv.cli import main
 from ctcnv.io import bam, bgzf, htslib, records, tables
@@ -752,14 +751,19 @@ def test_reads_of_another_genome_are_refused(ends, width, match):
         count.check_contigs(ends, CONTIGS, widths=widths)
 
 
-def test_a_loop_compiles_where_its_cache_cannot_be_written(monkeypatch):
-    def njit(*, cache=False, nogil=False):
-        if cache:
-            raise RuntimeError("cannot cache function: no locator available")
-        return lambda function: function
-
-    monkeypatch.setattr(compiled_module, "numba", types.SimpleNamespace(njit=njit))
-    assert compiled_module.compiled(abs)(-1) == 1
+def test_a_loop_compiles_where_its_cache_cannot_be_written(tmp_path, repo_root):
+    (tmp_path / "__pycache__").touch()  # where root too cannot make a folder
+    (tmp_path / "loop.py").write_text(
+        "import numba\nfrom ctcnv.compiled import compiled\n"
+        "def twice(x):\n    return 2 * x\n"
+        "try:\n    numba.njit(cache=True)(twice)\n"
+        "except RuntimeError:\n    print('no place', compiled(twice)(2))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "loop.py"], cwd=tmp_path, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(repo_root / "src"), "HOME": os.devnull},
+    )  # fmt: skip
+    assert done.stdout == "no place 4\n", done.stderr
 
 
 # --- the command ----------------------------------------------------------------------------

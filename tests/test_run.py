@@ -220,6 +220,42 @@ def test_a_python_that_a_job_would_not_find_is_refused_on_a_cluster(repo_root: P
     workflow.check_python(local, python)
 
 
+def test_what_the_image_holds_plans_for_a_user_without_a_home(repo_root: Path, small: Path) -> None:
+    Path("n.tsv").write_text("chrom\tstart\tend\tcount\n")
+    Path("image").mkdir()
+    without = shutil.ignore_patterns("__pycache__")
+    for line in (repo_root / ".dockerignore").read_text().splitlines():
+        name = line.removeprefix("!")
+        if name != line and (repo_root / name).is_dir():
+            shutil.copytree(repo_root / name, Path("image") / name, ignore=without)
+        elif name != line:
+            shutil.copy(repo_root / name, "image")
+    environment = {k: v for k, v in ENVIRONMENT.items() if not k.startswith(("XDG_", "MPL"))}
+    done = subprocess.run(
+        [sys.executable, "-m", "ctcnv", "run", "--config", "config.yaml", "-n"],
+        env={**environment, "PYTHONPATH": "image/src", "HOME": os.devnull},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert (small / workflow.CACHES / "snakemake").is_dir()
+
+
+def test_only_what_is_missing_is_set_for_a_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert workflow.homeless(tmp_path) == {}
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 1000")
+
+    monkeypatch.setattr(workflow.getpass, "getuser", nameless)  # type: ignore[attr-defined]
+    assert workflow.homeless(tmp_path) == {"USERNAME": str(os.getuid())}
+    monkeypatch.setenv("XDG_CACHE_HOME", os.devnull + "/cache")
+    ours = str(tmp_path / ".snakemake/ctcnv.cache")
+    assert workflow.homeless(tmp_path)["XDG_CACHE_HOME"] == ours
+
+
 def test_the_command_is_a_list_without_a_shell(repo_root: Path) -> None:
     command = workflow.command(Path("a b; rm"), [Path("c d.yaml")], ["--cores", "1"])
     assert command[command.index("--directory") + 1] == "a b; rm"

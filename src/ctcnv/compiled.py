@@ -15,7 +15,7 @@ def compiled(function: F) -> F:
 
     The machine code is kept next to the module, or in the user's cache directory. Where neither
     can be written (a read-only installation run by a user without a home) it is compiled in each
-    process: a second or so, but it works.
+    process, two seconds of ``count`` and thirteen of ``call``, but it works.
     """
     return _made(function)
 

@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int | None:
     if not args.directory.is_dir():
         raise ValueError(f"{args.directory}: no such directory")
     os.chdir(args.directory)
+    os.environ.update(workflow.homeless(Path()))
     configs = _configs(configs, workflow.root())
     command = workflow.command(Path(), configs, words)
     workflow.check_python(command)

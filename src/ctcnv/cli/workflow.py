@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import getpass
 import json
 import logging
 import os
@@ -48,6 +49,8 @@ WATCH = 60
 #: Looks after which a job that neither squeue nor sacct knows is taken for lost. The accounting may
 #: lag behind; a job that is submitted again for nothing makes the same files.
 LOOKS = 3
+#: Caches of a user whose own cannot be written.
+CACHES = Path(".snakemake") / "ctcnv.cache"
 #: Jobs of a run that are lost, as lines of sacct.
 LOST = Path(".snakemake") / "ctcnv.lost"
 #: Seconds that the jobs of an earlier run have to end after they were cancelled.
@@ -99,12 +102,33 @@ def check_python(words: Sequence[str], python: str = sys.executable) -> None:
         )
 
 
+def homeless(directory: Path) -> dict[str, str]:
+    """What is to be set for a user without a home that can be written to, or without a name.
+
+    Snakemake starts with neither; numba would compile and Matplotlib look for fonts in every job.
+    Such users are those of services, and of ``docker run --user``. ``directory`` is worked in.
+    """
+    given = {}
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    with contextlib.suppress(OSError):
+        os.makedirs(cache, exist_ok=True)
+    if not (os.path.isabs(cache) and os.access(cache, os.W_OK | os.X_OK)):
+        ours = (directory / CACHES).absolute()
+        given = {"XDG_CACHE_HOME": str(ours), "MPLCONFIGDIR": str(ours / "matplotlib")}
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):  # before Python 3.13, and from it on
+        given["USERNAME"] = str(os.getuid())
+    return given
+
+
 def run(directory: Path, *, config: Path, cores: int) -> int:
     """Run the workflow in ``directory`` with ``config`` laid over the repository's config.yaml.
 
     Gives Snakemake's exit code; what failed is shown on stderr.
     """
     progress = Progress()
+    os.environ.update(homeless(directory))
     configs = [root() / "config" / "config.yaml", config.absolute()]
     with held(directory):
         code = follow(
