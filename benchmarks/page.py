@@ -29,10 +29,10 @@ A BAM is a row of BGZF blocks, and nothing that reads it can be cheaper than inf
 limit is therefore libdeflate over every block, without a look at checksums or reads. All programs
 ran as whole processes, start-up included, in alternation on the same file: made-up cfDNA over hg38,
 2 x 100 bp, level 6, {mb_per_million:.0f} MB per million reads (`benchmarks/reads.py`). CPU is user
-and system time, the median of {repeats} runs; programs marked * ran once. They do not all do the
-same: samtools view counts reads by flag, bedtools and samtools bedcov count reads and not
-fragments, mosdepth measures depth. readCounter and WisecondorX could not be installed. The peak of
-the limit is the file, which it maps.
+and system time, the median of {repeats} runs ({fewest} of the largest file); programs marked * ran
+once. They do not all do the same: samtools view counts reads by flag, bedtools and samtools bedcov
+count reads and not fragments, mosdepth measures depth. readCounter and WisecondorX could not be
+installed. The peak of the limit is the file, which it maps.
 
 ![CPU time of counting over the limit](img/performance.svg)
 
@@ -42,8 +42,8 @@ the limit is the file, which it maps.
 
 About {start:.1f} CPU-s of `ctcnv count` are start-up: Python, numpy, pandas, numba and its compiled
 code from disk, 309,000 atoms read and written. Each further million reads costs {slope:.2f} CPU-s,
-checksums included, and the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Memory does not depend
-on the size of the BAM.
+checksums included, and the limit {limit_slope:.2f}: {slope_ratio:.2f} times. Two threads take
+{two_threads} of the wall time of one. Memory does not depend on the size of the BAM.
 
 ## Regions
 
@@ -73,8 +73,7 @@ those of a quiet machine, and CPU times up to half as long again.
 
     make bench
 
-makes BAMs of 2 and 10 million reads and a FASTA (6 GB in `bench/`, half an hour). Larger:
-`python -m benchmarks.counting --work bench --millions 50`.
+makes BAMs of 2, 10 and 50 million reads and a FASTA (9 GB in `bench/`, three quarters of an hour).
 """
 
 
@@ -158,18 +157,23 @@ def main() -> int:
     sample = pd.read_csv(work / "sample.tsv", sep="\t")
     few, many = counting["reads"].min(), counting["reads"].max()
 
-    def cpu(program: str, reads: int) -> float:
+    own = "ctcnv count, 1 thread"
+
+    def cpu(program: str, reads: int, of: str = "cpu") -> float:
         found = counting[(counting["program"] == program) & (counting["reads"] == reads)]
-        return float(found["cpu"].to_numpy()[0])
+        return float(found[of].to_numpy()[0])
 
     def region(name: str, index: str = "BAI") -> float:
         found = regions[(regions["region"] == name) & (regions["index"] == index)]
         return float(found["cpu"].to_numpy()[0])
 
     one, most = "1 target", f"{max(PANELS)} targets"
+    shares = [cpu("ctcnv count, 2 threads", size, "wall") / cpu(own, size, "wall")
+              for size in sorted(counting["reads"].unique())]  # fmt: skip
+    two_threads = ", ".join(f"{share:.2f}" for share in shares)
     of_chr1 = int(regions.loc[regions["region"] == "chr1", "reads"].to_numpy()[0])
     millions = (many - few) / 1e6
-    own = "ctcnv count, 1 thread"
+    searched = int(regions.loc[regions["region"] == WHOLE, "reads"].max())
     slope = (cpu(own, many) - cpu(own, few)) / millions
     limit_slope = (cpu(LIMIT, many) - cpu(LIMIT, few)) / millions
     bam = work / f"{many // 1_000_000}M.bam"
@@ -179,7 +183,8 @@ def main() -> int:
         repeats=counting["repeats"].max(), slope=slope, limit_slope=limit_slope,
         slope_ratio=slope / limit_slope, start=cpu(own, few) - slope * few / 1e6,
         mb_per_million=bam.stat().st_size / many, normals=normals.removeprefix("pon, "),
-        load=sample["load"].max(), regions=regions_table(regions), many=many // 1_000_000,
+        load=sample["load"].max(), regions=regions_table(regions), many=round(searched / 1e6),
+        fewest=counting.loc[counting["program"] == own, "repeats"].min(), two_threads=two_threads,
         target_kb=TARGET_BP / 1000, region_start=region(one),
         per_million=(region("chr1") - region(one)) / of_chr1 * 1e6,
         per_target=(region(most) - region(one)) / max(PANELS) * 1000,

@@ -96,11 +96,11 @@ def test_targets_lie_on_their_chromosomes_by_their_length():
 def test_the_page_is_made_of_the_tables(tmp_path, monkeypatch):
     (tmp_path / "img").mkdir()
     monkeypatch.setattr(page, "DOCS", tmp_path)
-    programs = [page.LIMIT, "ctcnv count, 1 thread"]
+    programs = [page.LIMIT, "ctcnv count, 1 thread", "ctcnv count, 2 threads"]
     counting = pd.DataFrame(
         [(reads, name, cpu, cpu, 100.0, ratio, 3)
-         for reads, cpus in ((2_000_000, (0.5, 2.0)), (10_000_000, (2.5, 6.0)))
-         for name, cpu, ratio in zip(programs, cpus, (1.0, 4.0), strict=True)],
+         for reads, cpus in ((2_000_000, (0.5, 2.0, 1.5)), (10_000_000, (2.5, 6.0, 3.0)))
+         for name, cpu, ratio in zip(programs, cpus, (1.0, 4.0, 4.0), strict=True)],
         columns=["reads", "program", "cpu", "wall", "peak_mb", "cpu_ratio", "repeats"],
     )  # fmt: skip
     of_regions = pd.DataFrame(
@@ -129,6 +129,7 @@ def test_the_page_is_made_of_the_tables(tmp_path, monkeypatch):
     ):
         assert row in text.splitlines()
     flat = " ".join(text.split())
+    assert "Two threads take 0.75, 0.50 of the wall time of one." in flat
     assert "targets of 100 kb at random places, from the BAM of 10 million reads" in flat
     # (1.4 - 1.0) s for 0.8 million reads; 0.3 and 1.2 s for 600 targets
     assert "0.5 CPU-s per million reads of a chromosome, 0.5 ms per target with BAI and 2.0" in flat
