@@ -15,13 +15,18 @@ hypothesis.settings.load_profile("ci")
 
 
 @pytest.fixture(autouse=True)
-def _log_as_before() -> Iterator[None]:
-    """A command run with --quiet silences the log of its process; not that of later tests."""
-    log = logging.getLogger("ctcnv")
-    level, handlers = log.level, log.handlers[:]
+def _log_as_a_new_process() -> Iterator[None]:
+    """A command run with --quiet silences the log of its process: not that of other tests, also
+    when a fixture of a module ran it before."""
+    _forget_log()
     yield
-    log.setLevel(level)
-    log.handlers[:] = handlers
+    _forget_log()
+
+
+def _forget_log() -> None:
+    log = logging.getLogger("ctcnv")
+    log.setLevel(logging.NOTSET)
+    log.handlers.clear()
 
 
 @pytest.fixture(scope="session")
