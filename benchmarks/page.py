@@ -61,11 +61,11 @@ longer to find a place.
 
 hg38 in 10-kb atoms with made-up bases and counts, {normals}; the last column is the limit that the
 project set itself, for a panel of 100 normals. `pon` has two threads; its time and memory grow with
-the number of normals: it keeps three matrices of normals and atoms, 4 MB per normal. Of `call` two
-fifths are the tumor fraction, a quarter the start of the libraries, a fifth the genes; the rest
-tables and segments. The load of the machine (processes that ran or waited, on average over a
-minute) was up to {load:.0f}: where it is above the number of cores, wall times are several times
-those of a quiet machine, and CPU times up to half as long again.
+the number of normals: it keeps three matrices of normals and atoms, 4 MB per normal. Of `call` a
+third is the tumor fraction, a quarter the start of the libraries, a sixth the genes; the rest
+tables, normalization and segments. The load of the machine (processes that ran or waited, on
+average over a minute) was up to {load:.0f}: where it is above the number of cores, wall times are
+several times those of a quiet machine, and CPU times up to half as long again.
 
 {sample}
 

@@ -287,3 +287,18 @@ def test_the_module_runs_as_the_command(repo_root: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(repo_root / "src")},
     )  # fmt: skip
     assert done.stdout == f"ctcnv {__version__}\n"
+
+
+def test_linear_algebra_has_one_thread_whatever_is_set_outside(repo_root: Path) -> None:
+    """Else the last digits depend on the cores of the machine."""
+    code = (
+        "import os, sys\nfrom ctcnv import cli\n"
+        "assert 'numpy' not in sys.modules  # which reads it once\n"
+        "try:\n    cli.main(['qc', '--help'])\nexcept SystemExit:\n    pass\n"
+        "print(os.environ['OPENBLAS_NUM_THREADS'])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        env={**os.environ, "OPENBLAS_NUM_THREADS": "2", "PYTHONPATH": str(repo_root / "src")},
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1] == "1"

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ctcnv import copystates as step
 from ctcnv.copystates import PARTS, Base, Kind
-from ctcnv.evidence import tail_scale2
+from ctcnv.evidence import Evidence, tail_scale2
+from ctcnv.mixture import ratio_of
 from tests import plasma
 from tests.plasma import evidence_of
 from tests.reference import forward_slow, posterior_slow
@@ -234,11 +235,19 @@ def arguments(n, rng, n_states=3, df=5):
     )  # fmt: skip
 
 
+def likelihoods(ratio, counting, tau2, change, inflation, level, prior, df):
+    """The fast likelihood of each cell, with the constant of the density that it leaves out; level,
+    prior : (cells, states)."""
+    nowhere = np.zeros(len(ratio), dtype=bool)
+    seen = Evidence(ratio, counting, tau2, nowhere, nowhere, inflation)
+    chain = step.Chain.of(seen, level, change=change, prior=prior, tail_df=df)
+    found = chain.log_likelihood(ratio[None])[0] + chain.log_likelihood_of_none(ratio[None])
+    return found + len(ratio) * scipy.stats.t.logpdf(0, df)
+
+
 def fast_forward(arguments):
-    """The fast likelihood with the constant of the density that it leaves out."""
     *data, level, prior, df = arguments
-    found = step.forward(*data, level[None, :], prior[None, None, :], df, tail_scale2(df))
-    return float(found[0, 0]) + len(data[0]) * scipy.stats.t.logpdf(0, df)
+    return float(likelihoods(*data, level[None], prior[None], df)[0])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -250,7 +259,6 @@ def test_the_likelihood_is_the_sum_over_every_path(seed, df):
 
 @pytest.mark.parametrize("n_states", [1, 2, 4, 5, 7])
 def test_the_likelihood_of_a_long_chain_is_that_of_the_plain_loop(n_states):
-    """Whatever the number of states: they are taken in groups of four."""
     given_ = arguments(60, np.random.default_rng(n_states), n_states=n_states)
     assert fast_forward(given_) == pytest.approx(forward_slow.forward_loop(*given_), rel=1e-9)
 
@@ -263,25 +271,44 @@ def test_a_region_without_any_copies_in_a_pure_tumor_has_a_likelihood():
     assert fast_forward(given_) == pytest.approx(forward_slow.forward_loop(*given_), rel=1e-9)
 
 
-def test_priors_and_cells_do_not_mix():
+def test_cells_do_not_mix():
     rng = np.random.default_rng(1)
     *data, _, _, df = arguments(20, rng)
-    levels = np.sort(rng.uniform(0, 2, (3, 3)), axis=1)
-    priors = rng.dirichlet(np.ones(3), size=(2, 3))
-    together = step.forward(*data, levels, priors, df, tail_scale2(df))
-    together = together + 20 * scipy.stats.t.logpdf(0, df)
-    assert together.shape == (2, 3)
-    for k in range(2):
-        for cell in range(3):
-            alone = fast_forward((*data, levels[cell], priors[k, cell], df))
-            assert together[k, cell] == pytest.approx(alone)
+    levels = np.sort(rng.uniform(0, 2, (3, 4)), axis=1)
+    priors = rng.dirichlet(np.ones(4), size=3)
+    together = likelihoods(*data, levels, priors, df)
+    alone = [fast_forward((*data, *cell, df)) for cell in zip(levels, priors, strict=True)]
+    np.testing.assert_allclose(together, alone)
+
+
+def test_genomes_do_not_mix():
+    rng = np.random.default_rng(3)
+    seen = evidence_of(rng.normal(1, 0.05, 60))
+    levels, priors = np.array([[0.9, 1.0, 1.2]] * 2), rng.dirichlet(np.ones(3), size=2)
+    chain = step.Chain.of(seen, levels, prior=priors, tail_df=5,
+                          change=step.changes(seen, breakpoints=20, centromere=0.3))  # fmt: skip
+    ratios = rng.normal(1, 0.05, (5, 60))
+    alone = np.concatenate([chain.log_likelihood(one[None]) for one in ratios])
+    np.testing.assert_allclose(chain.log_likelihood(ratios), alone)
+
+
+def test_ratios_far_from_every_level_have_a_likelihood():
+    """Sums are brought back to 1 before they are zero."""
+    *data, level, prior, df = arguments(60, np.random.default_rng(5), df=11)
+    data[0] *= 1e4
+    given_ = (*data, level, prior, df)
+    wanted = forward_slow.forward_loop(*given_)
+    assert wanted < np.log(1e-300)
+    assert fast_forward(given_) == pytest.approx(wanted, rel=1e-9)
 
 
 def test_the_likelihood_of_no_tumor_by_hand():
     seen = evidence_of(np.full(20, 1.1), breakpoints=1)
     v = tail_scale2(5) * seen.inflation * (0.001 + 0.0001)
     each = -0.5 * np.log(v) - 3 * np.log(1 + 0.01 / (5 * v))
-    assert step.log_likelihood_of_none(seen, tail_df=5) == pytest.approx(20 * each)
+    one = np.ones((1, 1))
+    chain = step.Chain.of(seen, one, change=np.zeros(20), prior=one, tail_df=5)
+    assert chain.log_likelihood_of_none(seen.ratio[None]).tolist() == [pytest.approx(20 * each)]
 
 
 def test_a_vanishing_fraction_is_no_tumor():
@@ -290,9 +317,7 @@ def test_a_vanishing_fraction_is_no_tumor():
     copies = np.arange(5.0)
     # so steep that next to nothing of the prior lies beyond the states
     prior = step.state_prior(copies, base=np.array([2.0]), decay=9.0, no_copy_weight=1.0)
-    found = step.log_likelihoods(
-        seen, np.array([1e-9]), np.array([2.0]), copies=copies, prior=prior[None],
-        change=step.changes(seen, breakpoints=60, centromere=0.3), tail_df=FAST.tail_df,
-    )  # fmt: skip
-    assert found.shape == (1, 1)
-    assert found[0, 0] == pytest.approx(0, abs=1e-4)
+    change = step.changes(seen, breakpoints=60, centromere=0.3)
+    chain = step.Chain.of(seen, ratio_of(copies, 1e-9, 2.0)[None], change=change, prior=prior,
+                          tail_df=FAST.tail_df)  # fmt: skip
+    assert chain.log_likelihood(seen.ratio[None]).tolist() == [[pytest.approx(0, abs=1e-4)]]

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from ctcnv import detection as step
-from ctcnv.copystates import changes, log_likelihoods, state_prior
+from ctcnv.copystates import Chain, changes, state_prior
 from ctcnv.healthy import HealthyNoise
 from ctcnv.mixture import ratio_of
 from ctcnv.waves import Covariance
@@ -140,16 +140,15 @@ def test_the_score_averages_over_tumors_of_arms_and_rearranged_ones(sd, monkeypa
         return priors[-1]
 
     monkeypatch.setattr(step, "state_prior", kept)
-    step._score_prior.cache_clear()
     step.detection_score(seen, arms, settings=FAST)
     copies = step.SCORE_STATES
     # near-diploid: two copies are the commonest
     assert (priors[0].argmax(axis=1) == copies.tolist().index(2)).all()
-    broken = log_likelihoods(
-        seen, step.SCORE_FRACTIONS, np.full(len(step.SCORE_FRACTIONS), 2.0), copies=copies,
-        prior=priors[0][None], tail_df=FAST.tail_df,
+    broken = Chain.of(
+        seen, ratio_of(copies, step.SCORE_FRACTIONS[:, None], 2.0), prior=priors[0],
         change=changes(seen, breakpoints=FAST.breakpoints, centromere=FAST.centromere_change),
-    )[0]  # fmt: skip
+        tail_df=FAST.tail_df,
+    ).log_likelihood(seen.ratio[None])[0]  # fmt: skip
     whole = arms_slow.likelihood(arms.deviation(seen.ratio), arms.variance, step.SCORE_FRACTIONS,
                                  altered=FAST.lod_altered)  # fmt: skip
     mean = (np.exp(broken) + np.exp(whole)) / 2
@@ -286,7 +285,7 @@ def test_the_null_is_the_same_on_every_run(null):
 
 
 def test_the_limit_of_blank_by_hand():
-    found = step.limit_of_blank(step.Null(np.zeros(101), np.arange(101) / 1000))
+    found = step.limit_of_blank(step.Scores(np.zeros(101), np.arange(101) / 1000))
     assert found == pytest.approx(step.LOB_CENTILE / 10)
 
 

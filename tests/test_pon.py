@@ -522,7 +522,7 @@ def test_only_a_normal_that_stands_out_is_compared_with_all_simulated_genomes(
     def null_scores(*_, settings):
         drawn.append(settings.null_draws)
         scores = np.linspace(-1, 1, settings.null_draws)
-        return step.detection.Null(scores, np.zeros(len(scores)))
+        return step.detection.Scores(scores, np.zeros(len(scores)))
 
     monkeypatch.setattr(step.detection, "null_scores", null_scores)
     monkeypatch.setattr(step.detection, "detection_score", lambda *_, **__: (score, 0.1))

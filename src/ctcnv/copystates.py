@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ctcnv.compiled import compiled
 from ctcnv.evidence import Evidence, tail_scale2
-from ctcnv.mixture import ratio_of
 from ctcnv.model import FractionSettings
 
 Array = NDArray[np.float64]
@@ -194,94 +193,103 @@ def changes(seen: Evidence, *, breakpoints: float, centromere: float) -> Array:
     return change
 
 
+@dataclass(frozen=True)
+class Chain:
+    """The likelihood of the ratios of genomes of one library at several cells (fraction, ploidy).
+
+    What the ratios do not change is computed once, and genomes go side by side: a thousand are
+    simulated of a library. Emission is Student's t with an odd number df of degrees of freedom, so
+    that its power h = (df + 1)/2 is a whole number:
+
+        f = sqrt(df) * V^(h - 1/2) / (V + (r - mu)^2)^h,
+        V = df * scale2 * inflation * (mu/E + mu^2 tau^2)
+
+    level, prior : (cells, states), mu and how likely a state is drawn; spread, weight : (cells, n,
+    states), V and sqrt(df) * V^(h - 1/2); change : (n,); none : (n,), V of the ratio 1.
+    """
+
+    level: Array
+    prior: Array
+    spread: Array
+    weight: Array
+    change: Array
+    none: Array
+    tail_df: int
+
+    @classmethod
+    def of(
+        cls, seen: Evidence, level: Array, *, change: Array, prior: Array, tail_df: int
+    ) -> Chain:
+        """From a library, and of each cell the ratios and the prior of its states, (cells, states).
+
+        The ratios of ``seen`` do not matter, nor does the level of a state without copies: stray
+        fragments lie everywhere.
+        """
+        level = np.maximum(level, 0.01)
+        mu = level[:, None, :]
+        wide = tail_df * tail_scale2(tail_df) * seen.inflation
+        spread = wide * mu * (seen.counting[:, None] + mu * seen.tau2[:, None])
+        weight = np.sqrt(tail_df) * spread ** ((tail_df + 1) // 2 - 0.5)
+        return cls(level, prior, spread, weight, change, wide * seen.variance(), tail_df)
+
+    def log_likelihood(self, ratios: Array) -> Array:
+        """Log likelihood at each cell minus that of no tumor, (genomes, cells); ratios (genomes,
+        n)."""
+        found = forward(np.ascontiguousarray(ratios.T), self.level, self.spread, self.weight,
+                        self.change, self.prior, (self.tail_df + 1) // 2)  # fmt: skip
+        return np.asarray(found.T - self.log_likelihood_of_none(ratios)[:, None])
+
+    def log_likelihood_of_none(self, ratios: Array) -> Array:
+        """Log likelihood when the ratio of every window is 1, (genomes,); ratios (genomes, n)."""
+        q = np.log1p((ratios - 1) ** 2 / self.none).sum(axis=1)
+        density = -0.5 * np.log(self.none / self.tail_df).sum()
+        return np.asarray(density - (self.tail_df + 1) // 2 * q)
+
+
+#: Sums are brought back to 1 beyond these, so that none becomes zero or infinite.
+SMALL, LARGE = 1e-100, 1e100
+
+
 @compiled
 def forward(
-    ratio: Array, counting: Array, tau2: Array, change: Array, inflation: float, level: Array,
-    prior: Array, tail_df: int, scale2: float,
+    ratio: Array, level: Array, spread: Array, weight: Array, change: Array, prior: Array,
+    half: int,
 ) -> Array:  # fmt: skip
-    """Log likelihood of each cell under each prior, (priors, cells), up to a shared constant.
+    """Log likelihood summed over all paths, (cells, genomes); ratio : (n, genomes), the rest as in
+    ``Chain``.
 
-    level : (cells, states) ratio of each state; prior : (priors, cells, states).  Emission is
-    Student's t with an odd number of degrees of freedom, so that its power is a whole number:
-    f = v^-1/2 * (1 + (r - mu)^2 / (df * v))^-((df + 1) / 2),
-    v = scale2 * inflation * (mu/E + mu^2 tau^2).
-    Transition:  a'(s) = f(s) * ((1 - change)*a(s) + change*prior(s)), scaled at every window.
-    A prior of zeros has the likelihood zero, -inf, and costs no time.
+    Transition:  a'(s) = f(s) * ((1 - change)*a(s) + change*prior(s)*sum(a)).
     """
-    n_priors, n_cells, n_states = prior.shape
-    n = len(ratio)
-    half = (tail_df + 1) // 2
-    total = np.zeros((n_priors, n_cells))
-    # states beyond the last fill the last group of four: prior 0, any level
-    width = (n_states + 3) // 4 * 4
-    fresh_prior = np.zeros((n_priors, width))
-    mu = np.ones(width)
-    a = np.zeros((n_priors, width))
-    scale = np.ones(n_priors)
-    possible = np.ones(n_priors, dtype=np.bool_)
-    emission = np.empty(width)
-    x = np.empty(width)
+    n, m = ratio.shape
+    n_cells, n_states = level.shape
+    found = np.empty((n_cells, m))
+    inverse, f, fresh = np.empty(m), np.empty(m), np.empty(m)
     for cell in range(n_cells):
-        for s in range(n_states):
-            mu[s] = max(level[cell, s], 0.01)
-            fresh_prior[:, s] = prior[:, cell, s]
-        for k in range(n_priors):
-            possible[k] = fresh_prior[k].max() > 0.0
-            if not possible[k]:
-                total[k, cell] = -np.inf
+        a = np.zeros((n_states, m))
+        total, carried = np.ones(m), np.zeros(m)
         for w in range(n):
-            r = ratio[w]
-            one = tail_df * scale2 * inflation * counting[w]
-            two = tail_df * scale2 * inflation * tau2[w]
-            # with V = df*v and d = r - mu:  f = sqrt(df) * V^-1/2 * (V / (V + d^2))^half
-            for s in range(width):
-                v = mu[s] * (one + mu[s] * two)
-                d = r - mu[s]
-                inverse = 1.0 / (v + d * d)
-                x[s] = v * inverse
-                emission[s] = np.sqrt(v) * inverse
-            for _ in range(half - 1):
-                for s in range(width):
-                    emission[s] *= x[s]
-            for k in range(n_priors):
-                if not possible[k]:
-                    continue
-                stay, fresh = (1.0 - change[w]) * scale[k], change[w]
-                # four sums side by side: one alone would wait for each addition
-                n0, n1, n2, n3 = 0.0, 0.0, 0.0, 0.0
-                for g in range(0, width, 4):
-                    a0 = (stay * a[k, g] + fresh * fresh_prior[k, g]) * emission[g]
-                    a1 = (stay * a[k, g + 1] + fresh * fresh_prior[k, g + 1]) * emission[g + 1]
-                    a2 = (stay * a[k, g + 2] + fresh * fresh_prior[k, g + 2]) * emission[g + 2]
-                    a3 = (stay * a[k, g + 3] + fresh * fresh_prior[k, g + 3]) * emission[g + 3]
-                    a[k, g], a[k, g + 1], a[k, g + 2], a[k, g + 3] = a0, a1, a2, a3
-                    n0 += a0
-                    n1 += a1
-                    n2 += a2
-                    n3 += a3
-                norm = (n0 + n1) + (n2 + n3)
-                scale[k] = 1.0 / norm
-                total[k, cell] += np.log(norm)
-    total += 0.5 * n * np.log(tail_df)
-    return total
-
-
-def log_likelihoods(
-    seen: Evidence, fraction: Array, ploidy: Array, *, change: Array, copies: Array, prior: Array,
-    tail_df: int,
-) -> Array:  # fmt: skip
-    """Log likelihood of cells (fraction, ploidy), each (cells,), minus that of no tumor.
-
-    prior : (priors, cells, states); returns (priors, cells).
-    """
-    level = ratio_of(copies[None, :], fraction[:, None], ploidy[:, None])
-    each = forward(seen.ratio, seen.counting, seen.tau2, change, seen.inflation, level, prior,
-                   tail_df, tail_scale2(tail_df))  # fmt: skip
-    return np.asarray(each - log_likelihood_of_none(seen, tail_df=tail_df))
-
-
-def log_likelihood_of_none(seen: Evidence, *, tail_df: int) -> float:
-    """Log likelihood when every window has the ratio 1, up to the same constant."""
-    v = tail_scale2(tail_df) * seen.inflation * seen.variance()
-    q = 1 + (seen.ratio - 1) ** 2 / (tail_df * v)
-    return float(np.sum(-0.5 * np.log(v) - (tail_df + 1) // 2 * np.log(q)))
+            r, stay, drawn = ratio[w], 1.0 - change[w], change[w]
+            for i in range(m):
+                fresh[i] = drawn * total[i]
+                total[i] = 0.0
+            for s in range(n_states):
+                here, mu, p = a[s], level[cell, s], prior[cell, s]
+                v, k = spread[cell, w, s], weight[cell, w, s]
+                for i in range(m):
+                    d = r[i] - mu
+                    inverse[i] = 1.0 / (v + d * d)
+                    f[i] = k * inverse[i]
+                for _ in range(half - 1):
+                    for i in range(m):
+                        f[i] *= inverse[i]
+                for i in range(m):
+                    here[i] = (stay * here[i] + fresh[i] * p) * f[i]
+                    total[i] += here[i]
+            for i in range(m):
+                if not SMALL < total[i] < LARGE:
+                    carried[i] += np.log(total[i])
+                    for s in range(n_states):
+                        a[s, i] /= total[i]
+                    total[i] = 1.0
+        found[cell] = carried + np.log(total)
+    return found

@@ -8,13 +8,12 @@ gives the p-value, the limit of blank and the limit of detection.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ctcnv.copystates import changes, log_likelihoods, state_prior
+from ctcnv.copystates import Chain, changes, state_prior
 from ctcnv.evidence import Evidence
 from ctcnv.healthy import HealthyNoise
 from ctcnv.mixture import ratio_of
@@ -41,8 +40,8 @@ LOB_CENTILE = 0.95
 
 
 @dataclass(frozen=True)
-class Null:
-    """Scores and fractions that simulated healthy genomes are given, each (draws,)."""
+class Scores:
+    """Scores and fractions that genomes are given, each (genomes,)."""
 
     scores: Array
     fractions: Array
@@ -91,27 +90,30 @@ def detection_score(
 
     The two kinds of tumors, of ``arm_likelihood`` and of ``copystates``, have half the weight each.
     """
-    broken = log_likelihoods(
-        seen, SCORE_FRACTIONS, np.full(len(SCORE_FRACTIONS), 2.0), copies=SCORE_STATES,
-        change=changes(seen, breakpoints=settings.breakpoints,
-                       centromere=settings.centromere_change),
-        prior=_score_prior(len(SCORE_FRACTIONS), settings.step_decay, settings.no_copy_weight),
-        tail_df=settings.tail_df,
-    )[0]  # fmt: skip
-    whole = arm_likelihood(arms.deviation(seen.ratio), arms.variance, altered=settings.lod_altered)
-    relative = np.logaddexp(broken, whole) - np.log(2)
-    best = int(np.argmax(relative))
-    score = float(relative[best])
-    return score, float(SCORE_FRACTIONS[best]) if score > 0 else 0.0
+    found = _scored(seen.ratio[None], _broken(seen, settings=settings), arms, settings=settings)
+    return float(found.scores[0]), float(found.fractions[0])
 
 
-@lru_cache
-def _score_prior(n_fractions: int, step_decay: float, no_copy_weight: float) -> Array:
-    """Of the states of a diploid tumor, (1, fractions, states): the same for every genome."""
-    diploid = np.full(n_fractions, 2.0)
-    prior = state_prior(SCORE_STATES, base=diploid, decay=step_decay,
-                        no_copy_weight=no_copy_weight)  # fmt: skip
-    return prior[None]
+def _broken(seen: Evidence, *, settings: FractionSettings) -> Chain:
+    """Near-diploid tumors with breakpoints anywhere, of ``SCORE_FRACTIONS``."""
+    ploidy = np.full(len(SCORE_FRACTIONS), 2.0)
+    prior = state_prior(SCORE_STATES, base=ploidy, decay=settings.step_decay,
+                        no_copy_weight=settings.no_copy_weight)  # fmt: skip
+    change = changes(seen, breakpoints=settings.breakpoints, centromere=settings.centromere_change)
+    level = ratio_of(SCORE_STATES, SCORE_FRACTIONS[:, None], ploidy[:, None])
+    return Chain.of(seen, level, change=change, prior=prior, tail_df=settings.tail_df)
+
+
+def _scored(ratios: Array, broken: Chain, arms: Arms, *, settings: FractionSettings) -> Scores:
+    """Scores and fractions of genomes, ratios (genomes, n), as ``detection_score``."""
+    whole = np.stack([
+        arm_likelihood(arms.deviation(one), arms.variance, altered=settings.lod_altered)
+        for one in ratios
+    ])  # fmt: skip
+    relative = np.logaddexp(broken.log_likelihood(ratios), whole) - np.log(2)
+    best = relative.argmax(axis=1)
+    score = relative[np.arange(len(best)), best]
+    return Scores(score, np.where(score > 0, SCORE_FRACTIONS[best], 0.0))
 
 
 def arm_likelihood(deviation: Array, variance: Array, *, altered: float) -> Array:
@@ -129,16 +131,11 @@ def arm_likelihood(deviation: Array, variance: Array, *, altered: float) -> Arra
 
 def null_scores(
     seen: Evidence, noise: HealthyNoise, arms: Arms, *, settings: FractionSettings
-) -> Null:
+) -> Scores:
     """The same score for healthy genomes simulated with this sample's depth and noise."""
     rng = np.random.default_rng(settings.seed)
-    pairs = [
-        detection_score(replace(seen, ratio=1 + noise.draw(rng, tail_df=settings.tail_df)), arms,
-                        settings=settings)
-        for _ in range(settings.null_draws)
-    ]  # fmt: skip
-    scores, fractions = zip(*pairs, strict=True)
-    return Null(np.array(scores), np.array(fractions))
+    drawn = [noise.draw(rng, tail_df=settings.tail_df) for _ in range(settings.null_draws)]
+    return _scored(1 + np.stack(drawn), _broken(seen, settings=settings), arms, settings=settings)
 
 
 def tail_probability(score: float, null: Array) -> float:
@@ -155,7 +152,7 @@ def tail_probability(score: float, null: Array) -> float:
     return float(0.1 * np.exp(-min((score - q90) / scale, 600.0)))
 
 
-def limit_of_blank(null: Null) -> float:
+def limit_of_blank(null: Scores) -> float:
     """The fraction that 95 % of healthy genomes do not exceed."""
     return float(np.quantile(null.fractions, LOB_CENTILE))
 
@@ -193,14 +190,14 @@ def _power(
 ) -> float:
     """Share of simulated tumors of ``SCORE_FRACTIONS[trial]`` that are detected."""
     rng = np.random.default_rng([settings.seed, 1, trial])
-    found = 0
+    drawn = []
     for _ in range(LOD_DRAWS):
         copies = arm_level_copies(seen, rng, altered=settings.lod_altered)
         level = ratio_of(copies, float(SCORE_FRACTIONS[trial]), float(copies.mean()))
-        drawn = replace(seen, ratio=level * (1 + noise.draw(rng, tail_df=settings.tail_df)))
-        score, _ = detection_score(drawn, arms, settings=settings)
-        found += tail_probability(score, null) <= settings.false_positive
-    return found / LOD_DRAWS
+        drawn.append(level * (1 + noise.draw(rng, tail_df=settings.tail_df)))
+    found = _scored(np.stack(drawn), _broken(seen, settings=settings), arms, settings=settings)
+    p_values = [tail_probability(score, null) for score in found.scores.tolist()]
+    return float(np.mean(np.array(p_values) <= settings.false_positive))
 
 
 def arm_level_copies(seen: Evidence, rng: np.random.Generator, *, altered: float) -> Array:

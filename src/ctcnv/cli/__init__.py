@@ -65,6 +65,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     step = words[0]
     if step not in STEPS:
         _fail(f"{step!r} is not a step; one of: {', '.join(STEPS)}")
+    # Threads of the linear algebra would change the order of its sums, and so the last digits, with
+    # the number of cores; the matrices are too small to gain by them.
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "VECLIB_MAXIMUM_THREADS": "1"}
     # The libraries make half a million objects that stay; to look through them for garbage again
     # and again would be a tenth of the start.
     gc.set_threshold(100_000, 20, 100)
