@@ -111,7 +111,7 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
 
     def add(name: str, command: list[str], times: int, limits: tuple[str, float, float]) -> None:
         # Once before, so that loops are compiled and files are in the cache of the system.
-        uses = [processes.measure(command, log) for _ in range(times)]
+        uses = [processes.measure(command, log) for _ in range(1 + times)][1:]
         use, (of, limit, limit_mb) = processes.medians(uses), limits
         rows.append({"step": name, "cpu": use.cpu, "wall": use.wall, "peak_mb": use.peak,
                      "limit_of": of, "limit": limit, "limit_mb": limit_mb,
@@ -155,7 +155,7 @@ def run(work: Path, *, normals: int, repeats: int) -> pd.DataFrame:
                    "genes": "genes.tsv", "qc": "qc.tsv"}  # fmt: skip
         given |= {f"--output-{name}": str(out / file) for name, file in written.items()}
         words = [word for pair in given.items() for word in pair]
-        add(f"call, {depth}", [*own, "call", "--quiet", *words, *config], 1 + repeats,
+        add(f"call, {depth}", [*own, "call", "--quiet", *words, *config], repeats,
             ("cpu", 6, 500))  # fmt: skip
     rows.append(fraction_alone(repeats))
     return pd.DataFrame(rows)
