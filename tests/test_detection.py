@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -213,6 +212,7 @@ def test_p_values_fall_with_the_score_and_stay_probabilities(null):
 def test_p_values_by_hand():
     ranks = np.arange(1.0, 101)
     assert step.tail_probability(50.5, ranks) == pytest.approx(51 / 101)
+    assert step.tail_probability(50.0, ranks) == pytest.approx(52 / 101)
     # 90th centile 90.1; the ten above exceed it by 5.4 on average
     assert step.tail_probability(90.1 + 5.4, ranks) == pytest.approx(0.1 * np.exp(-1), rel=1e-6)
 
@@ -358,10 +358,12 @@ def test_the_limit_of_detection_rises_with_the_waves_of_the_normals(monkeypatch)
 
 
 def test_the_power_is_the_share_of_tumors_at_or_below_the_level(monkeypatch):
-    given_p = itertools.cycle([FAST.false_positive / 2, FAST.false_positive,
-                               FAST.false_positive * 1.01, 0.15, 1.0])  # fmt: skip
+    given_p = np.array([FAST.false_positive / 2, FAST.false_positive, FAST.false_positive * 1.01,
+                        0.15, 1.0])  # fmt: skip
     monkeypatch.setattr(step, "LOD_DRAWS", 20)
-    monkeypatch.setattr(step, "tail_probability", lambda score, null: next(given_p))
+    monkeypatch.setattr(
+        step, "tail_probabilities", lambda scores, _: np.resize(given_p, len(scores))
+    )
     assert step._power(*wavy(60), np.zeros(2), 5, settings=FAST) == pytest.approx(2 / 5)
 
 

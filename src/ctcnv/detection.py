@@ -106,10 +106,8 @@ def _broken(seen: Evidence, *, settings: FractionSettings) -> Chain:
 
 def _scored(ratios: Array, broken: Chain, arms: Arms, *, settings: FractionSettings) -> Scores:
     """Scores and fractions of genomes, ratios (genomes, n), as ``detection_score``."""
-    whole = np.stack([
-        arm_likelihood(arms.deviation(one), arms.variance, altered=settings.lod_altered)
-        for one in ratios
-    ])  # fmt: skip
+    deviation = np.stack([arms.deviation(one) for one in ratios])
+    whole = arm_likelihood(deviation, arms.variance, altered=settings.lod_altered)
     relative = np.logaddexp(broken.log_likelihood(ratios), whole) - np.log(2)
     best = relative.argmax(axis=1)
     score = relative[np.arange(len(best)), best]
@@ -125,8 +123,9 @@ def arm_likelihood(deviation: Array, variance: Array, *, altered: float) -> Arra
         log LR = sum over arms of  (y^2/s^2 * v/(s^2 + v) - log(1 + v/s^2)) / 2
     """
     extra = altered * SCORE_FRACTIONS[:, None] ** 2 / 4
-    each = deviation**2 / variance * extra / (variance + extra) - np.log1p(extra / variance)
-    return np.asarray(0.5 * each.sum(axis=1))
+    square = deviation[..., None, :] ** 2
+    each = square / variance * extra / (variance + extra) - np.log1p(extra / variance)
+    return np.asarray(0.5 * each.sum(axis=-1))
 
 
 def null_scores(
@@ -139,17 +138,22 @@ def null_scores(
 
 
 def tail_probability(score: float, null: Array) -> float:
-    """Share of the null at or above the score; beyond its 90th centile an exponential tail.
+    """Share of the null at or above the score, as ``tail_probabilities``."""
+    return float(tail_probabilities(np.array([score]), null)[0])
+
+
+def tail_probabilities(scores: Array, null: Array) -> Array:
+    """Share of the null at or above each score; beyond its 90th centile an exponential tail.
 
     A log likelihood ratio has an exponential tail, so that small p-values need no millions of
     draws:  p = 0.1 * exp(-(s - q90) / mean excess over q90).
     """
     q90 = float(np.quantile(null, 0.9))
-    if score <= q90:
-        return float((1 + np.sum(null >= score)) / (1 + len(null)))
+    at_or_above = len(null) - np.searchsorted(np.sort(null), scores)
     excess = null[null > q90] - q90
-    scale = max(float(excess.mean()), 1e-3)
-    return float(0.1 * np.exp(-min((score - q90) / scale, 600.0)))
+    scale = max(float(excess.mean()), 1e-3) if len(excess) else 1e-3
+    tail = 0.1 * np.exp(-np.clip((scores - q90) / scale, 0.0, 600.0))
+    return np.where(scores <= q90, (1 + at_or_above) / (1 + len(null)), tail)
 
 
 def limit_of_blank(null: Scores) -> float:
@@ -196,8 +200,7 @@ def _power(
         level = ratio_of(copies, float(SCORE_FRACTIONS[trial]), float(copies.mean()))
         drawn.append(level * (1 + noise.draw(rng, tail_df=settings.tail_df)))
     found = _scored(np.stack(drawn), _broken(seen, settings=settings), arms, settings=settings)
-    p_values = [tail_probability(score, null) for score in found.scores.tolist()]
-    return float(np.mean(np.array(p_values) <= settings.false_positive))
+    return float(np.mean(tail_probabilities(found.scores, null) <= settings.false_positive))
 
 
 def arm_level_copies(seen: Evidence, rng: np.random.Generator, *, altered: float) -> Array:
